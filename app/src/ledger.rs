@@ -1,0 +1,158 @@
+//! The record, kept in RAM and so in the checkpoint, of which messages the state contains.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{MessageId, MissingMessages};
+
+/// Which messages a state contains: per producer the run of sequences without a gap, and the set above it.
+///
+/// Wire form: `{"producers":{"p1":{"first":1,"through":41,"above":[]}}}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    producers: BTreeMap<String, Track>,
+}
+
+/// One producer's part of a [`Ledger`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Track {
+    /// First sequence that this state ever saw: a fresh process does not expect what came before it.
+    first: u64,
+    /// Every sequence from `first` to here is contained.
+    through: u64,
+    /// Contained sequences beyond `through` + 1.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    above: BTreeSet<u64>,
+}
+
+/// What a message is to a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Contained already, or a resend from before this state began: skip it, ack it.
+    Known,
+    /// Next in its producer's order, or the first of a producer that this state never saw: apply it.
+    Next,
+    /// A predecessor is missing: hold it, unapplied and unacked.
+    Ahead,
+}
+
+impl Ledger {
+    /// What `id` is to this ledger.
+    pub fn standing(&self, id: &MessageId) -> Standing {
+        match self.producers.get(&id.producer) {
+            None => Standing::Next,
+            Some(track) if id.seq < track.first || track.contains(id.seq) => Standing::Known,
+            Some(track) if id.seq == track.through + 1 => Standing::Next,
+            Some(_) => Standing::Ahead,
+        }
+    }
+
+    /// Whether the state contains `id`.
+    pub fn contains(&self, id: &MessageId) -> bool {
+        self.producers.get(&id.producer).is_some_and(|track| track.contains(id.seq))
+    }
+
+    /// Records `id`; false when it is [`Standing::Known`].
+    pub fn insert(&mut self, id: &MessageId) -> bool {
+        match self.producers.get_mut(&id.producer) {
+            Some(track) => track.insert(id.seq),
+            None => {
+                let track = Track { first: id.seq, through: id.seq, above: BTreeSet::new() };
+                self.producers.insert(id.producer.clone(), track);
+                true
+            }
+        }
+    }
+
+    /// Whether every message of `other` is in this ledger.
+    ///
+    /// Sequences before a producer's first one are not part of either state and never count as missing.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        self.missing_from(other, 1).is_empty()
+    }
+
+    /// What of `other` this ledger lacks, in order, at most `limit` ranges.
+    pub fn missing_from(&self, other: &Self, limit: usize) -> Vec<MissingMessages> {
+        let mut missing = Vec::new();
+        for (producer, theirs) in &other.producers {
+            let ours = self.producers.get(producer);
+            for (first, last) in theirs.ranges() {
+                let gaps = ours.map_or_else(|| vec![(first, last)], |ours| ours.gaps_in(first, last));
+                for (first, last) in gaps {
+                    if missing.len() == limit {
+                        return missing;
+                    }
+                    missing.push(MissingMessages { producer: producer.clone(), first, last });
+                }
+            }
+        }
+        missing
+    }
+
+    /// How many messages it records.
+    pub fn len(&self) -> u64 {
+        self.producers.values().map(Track::len).sum()
+    }
+
+    /// Whether it records nothing.
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+    }
+}
+
+impl Track {
+    fn contains(&self, seq: u64) -> bool {
+        (self.first..=self.through).contains(&seq) || self.above.contains(&seq)
+    }
+
+    fn insert(&mut self, seq: u64) -> bool {
+        if seq < self.first || self.contains(seq) {
+            return false;
+        }
+        self.above.insert(seq);
+        while self.above.remove(&(self.through + 1)) {
+            self.through += 1;
+        }
+        true
+    }
+
+    fn len(&self) -> u64 {
+        self.through - self.first + 1 + self.above.len() as u64
+    }
+
+    fn ranges(&self) -> Vec<(u64, u64)> {
+        let mut ranges = vec![(self.first, self.through)];
+        for &seq in &self.above {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == seq => *last = seq,
+                _ => ranges.push((seq, seq)),
+            }
+        }
+        ranges
+    }
+
+    /// The parts of `first..=last` that are not contained.
+    fn gaps_in(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let mut gaps = Vec::new();
+        let mut next = first;
+        for (start, end) in self.ranges() {
+            if end < next {
+                continue;
+            }
+            if start > last {
+                break;
+            }
+            if start > next {
+                gaps.push((next, start - 1));
+            }
+            next = end + 1;
+        }
+        if next <= last {
+            gaps.push((next, last));
+        }
+        gaps
+    }
+}

@@ -1,0 +1,1 @@
+//! The end-to-end assertions on real parts.

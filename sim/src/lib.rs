@@ -1,0 +1,2 @@
+//! The simulated world.
+#![deny(unsafe_code)]

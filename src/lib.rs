@@ -1,0 +1,4 @@
+//! The operator.
+#![forbid(unsafe_code)]
+
+pub use ms2m_app::io;
