@@ -1,2 +1,8 @@
 //! The simulated world.
 #![deny(unsafe_code)]
+
+pub mod amqp;
+pub mod apiserver;
+pub mod determinism;
+pub mod kubelet;
+pub mod network;

@@ -1,0 +1,1 @@
+//! A simulated Kubernetes API server with the controllers that a migration needs.

@@ -1,0 +1,1 @@
+//! `Dial` and listeners over turmoil.
