@@ -1,4 +1,6 @@
 //! The operator.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod protocol;
 pub use ms2m_app::io;

@@ -1,0 +1,12 @@
+use crate::api::{StatefulMigrationSpec, StatefulMigrationStatus};
+
+/// The object, as the core sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration<'a> {
+    /// UID of the object.
+    pub uid: &'a str,
+    /// What is asked.
+    pub spec: &'a StatefulMigrationSpec,
+    /// What is recorded.
+    pub status: &'a StatefulMigrationStatus,
+}
