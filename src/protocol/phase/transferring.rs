@@ -1,0 +1,52 @@
+use super::{Draft, Effect};
+use crate::{
+    api::{Phase, reason},
+    protocol::{JobView, draft::RETRY},
+    registry::TransferReport,
+};
+
+/// A Job on the source's node pushes the archive as an image.
+///
+/// The source may end meanwhile: the archive holds all that is needed to go on.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    match draft.seen.transfer_job.clone() {
+        Some(JobView::Absent) => create(draft),
+        Some(JobView::Succeeded { message }) => pushed(draft, &message),
+        Some(JobView::Failed { reason: word, message }) => {
+            draft.abort(reason::TRANSFER_FAILED, format!("the transfer Job failed ({word}): {message}"));
+        }
+        Some(JobView::Running | JobView::Terminating) => {}
+        None => draft.wake_after(RETRY),
+    }
+}
+
+fn create(draft: &mut Draft<'_>) {
+    let (Some(source), Some(checkpoint)) = (draft.status.source.clone(), draft.status.checkpoint.clone())
+    else {
+        return;
+    };
+    draft.emit(Effect::CreateTransferJob {
+        node: source.node,
+        archive: checkpoint.archive.unwrap_or_default(),
+        container: source.container,
+        container_id: source.container_id,
+    });
+}
+
+fn pushed(draft: &mut Draft<'_>, message: &str) {
+    match TransferReport::parse(message) {
+        Ok(report) => {
+            let repository = &draft.migration.spec.transfer.repository;
+            let image = format!("{repository}@{}", report.digest);
+            let checkpoint = draft.status.checkpoint.get_or_insert_default();
+            checkpoint.bytes = Some(report.bytes);
+            checkpoint.image = Some(image);
+            checkpoint.image_digest = Some(report.digest);
+            draft.enter(Phase::Restoring);
+        }
+        Err(error) => {
+            draft
+                .abort(reason::TRANSFER_FAILED, format!("the transfer Job's report cannot be read: {error}"));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Checkpoint archive → OCI image.
+mod report;
+pub use report::TransferReport;
