@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn obeys_on_deadline_at_the_deadline() {
-        let late = Duration::from_secs(120);
+        let late = Duration::from_mins(2);
         let behind = replay(5_000, 90.0, Some(100.0), 0);
         assert!(matches!(decide(&spec(OnDeadline::Cutoff), &behind, late), Cutoff::HandOver(_)));
         assert!(matches!(decide(&spec(OnDeadline::Rollback), &behind, late), Cutoff::GiveUp(_)));

@@ -27,6 +27,7 @@ pub fn decide(migration: &Migration<'_>, seen: &Observation, now: Timestamp) -> 
         let passed = draft.past_point_of_no_return();
         if !prove(&mut draft) {
             phase::step(&mut draft);
+            phase::watch_replay_queue(&mut draft);
             phase::watch_deadline(&mut draft);
         }
         if draft.status.phase == phase && draft.past_point_of_no_return() == passed {

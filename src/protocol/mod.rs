@@ -23,6 +23,8 @@ mod outcomes;
 mod phase;
 mod replies;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use life::Life;
 

@@ -34,16 +34,21 @@ pub fn needs(status: &StatefulMigrationStatus) -> Needs {
             needs.replay = true;
             needs.bindings = true;
         }
-        Phase::Checkpointing => {}
-        Phase::Transferring => needs.transfer_job = true,
-        Phase::Restoring => needs.shadow = true,
-        Phase::Replaying => {
+        Phase::Checkpointing => needs.replay = true,
+        Phase::Transferring => {
+            needs.transfer_job = true;
+            needs.replay = true;
+        }
+        Phase::Restoring | Phase::Replaying => {
             needs.shadow = true;
             needs.replay = true;
         }
         Phase::SwitchingOver => {
             let handover = status.handover.as_ref();
             needs.shadow = true;
+            needs.replay = handover.is_none_or(|handover| handover.drained_session.is_none())
+                || handover.and_then(|handover| handover.drained_session.as_ref())
+                    != status.target.as_ref().and_then(|target| target.session.as_ref());
             needs.primary = handover.is_none_or(|handover| handover.stopped_at.is_none());
             let finishing = handover.is_some_and(|handover| handover.switched_at.is_some());
             needs.transfer_job = finishing;

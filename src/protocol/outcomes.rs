@@ -55,7 +55,10 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
         Effect::DeleteReplay { .. } => draft.cleanup().replay_deleted = true,
         Effect::DeleteReplies => draft.cleanup().replies_deleted = true,
         Effect::DeleteControlQueue { .. } => draft.cleanup().control_deleted = true,
-        Effect::RouteServices { .. } => draft.cleanup().routed = true,
+        Effect::RouteServices { shadow_uid } => {
+            let current = draft.status.target.as_ref().and_then(|target| target.uid.clone());
+            draft.cleanup().routed = current.as_ref() == Some(shadow_uid);
+        }
         Effect::UnlabelSource => draft.cleanup().unlabelled = true,
         // What these changed is seen in the world.
         Effect::DeclareReplies

@@ -5,7 +5,11 @@ use ms2m_app::{
     contract::{MissingMessages, Reply, ReplyBody},
 };
 
-use super::{cutoff, draft::Draft, draft::Probed};
+use super::{
+    cutoff,
+    draft::{Draft, Probed},
+    phase,
+};
 use crate::api::{Phase, ReplayStatus, reason};
 
 /// How many ranges of missing messages are kept in status.
@@ -96,10 +100,10 @@ fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str
         draft.restored_fresh = true;
         return;
     }
+    phase::note_shadow(draft, &reply.pod_uid);
     if let Some(target) = &mut draft.status.target
         && target.session.as_deref() != Some(session)
     {
-        target.uid = Some(reply.pod_uid.clone());
         target.session = Some(session.to_owned());
         target.start_replay_sent_at = None;
         target.replay_started = false;

@@ -13,8 +13,12 @@ const FINAL_READ: Duration = Duration::from_secs(30);
 /// The target owns the queue: take down what is left, in this order.
 pub(super) fn step(draft: &mut Draft<'_>) {
     taking_over::measure_pause(draft);
+    // While R is bound, a new owner that dies can still be made again from the checkpoint without losing anything.
     if draft.cleanup().unbound_at.is_none() {
         shadow::keep(draft);
+        if draft.shadow().is_none_or(|shadow| shadow.ended || shadow.terminating) {
+            return;
+        }
     }
     let done = route(draft)
         && remove_source(draft)

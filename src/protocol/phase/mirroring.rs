@@ -22,12 +22,12 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         draft.abort(reason::BINDINGS_CHANGED, message.to_owned());
         return;
     }
+    forget_lost_mirror(draft);
     if draft.status.mirror.as_ref().is_some_and(|mirror| mirror.synced.is_some()) {
         draft.enter(Phase::Checkpointing);
         return;
     }
     label(draft);
-    forget_lost_mirror(draft);
     let Some(mirror) = draft.status.mirror.clone() else { return };
     let Some(bound_at) = mirror.bound_at else {
         draft.emit(Effect::MirrorReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
@@ -69,6 +69,7 @@ fn forget_lost_mirror(draft: &mut Draft<'_>) {
     if lost && mirror.bound_at.is_some() {
         mirror.bound_at = None;
         mirror.sync_sent_at = None;
+        mirror.synced = None;
         draft.status.epoch = draft.status.epoch.map(|epoch| epoch + 1);
         draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
     }

@@ -34,7 +34,8 @@ pub(super) fn keep(draft: &mut Draft<'_>) {
     }
 }
 
-fn note(draft: &mut Draft<'_>, uid: &str) {
+/// A pod that was not known before is another incarnation, with nothing of the last one's progress.
+pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
     if let Some(target) = &mut draft.status.target
         && target.uid.as_deref() != Some(uid)
     {
