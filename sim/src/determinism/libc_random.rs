@@ -32,13 +32,16 @@ unsafe extern "C" fn getentropy(buffer: *mut c_void, length: size_t) -> c_int {
 }
 
 fn fill_from_seed(buffer: *mut c_void, length: usize) -> bool {
-    let Some(first) = random::next() else { return false };
+    if !random::is_seeded() {
+        return false;
+    }
     // SAFETY: the caller of getrandom promises `length` writable bytes at `buffer`, which is not null.
     let bytes = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
-    let mut value = first;
+    // Asking for nothing takes nothing from the stream: a crate may do that once per process, to see whether the
+    // system call exists.
     for chunk in bytes.chunks_mut(8) {
+        let value = random::next().unwrap_or_default();
         chunk.copy_from_slice(&value.to_le_bytes()[..chunk.len()]);
-        value = random::next().unwrap_or_default();
     }
     true
 }

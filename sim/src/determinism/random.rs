@@ -17,6 +17,11 @@ pub(super) fn release() {
     STATE.set(None);
 }
 
+/// Whether this thread's randomness is a run's.
+pub(super) fn is_seeded() -> bool {
+    STATE.get().is_some()
+}
+
 /// The next value of this thread's stream; `None` where no run has seeded it.
 pub(super) fn next() -> Option<u64> {
     let state = STATE.get()?.wrapping_add(0x9e37_79b9_7f4a_7c15);

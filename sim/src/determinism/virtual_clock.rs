@@ -8,11 +8,8 @@ use super::{libc_clock, lockstep};
 /// The wall clock at the start of every run, as time since 1970: 2026-01-01T00:00:00Z.
 pub const EPOCH: Duration = Duration::from_hours(490_896);
 
-/// The monotonic clock at the start of every run.
-///
-/// Smaller than the uptime of any machine: when the simulation's thread waits for something with a deadline, the
-/// kernel compares that with its own clock and finds it passed, instead of waiting in real time for simulated time.
-const BOOT: Duration = Duration::from_secs(1);
+/// The monotonic clock at the start of every run: up for a while, so that the recent past can be told.
+const BOOT: Duration = Duration::from_hours(1);
 
 /// What a thread of a run has read last.
 #[derive(Clone, Copy)]
