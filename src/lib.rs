@@ -3,5 +3,4 @@
 
 pub mod api;
 pub mod protocol;
-pub mod registry;
 pub use ms2m_app::io;

@@ -1,3 +1,0 @@
-//! Checkpoint archive → OCI image.
-mod report;
-pub use report::TransferReport;
