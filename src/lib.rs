@@ -3,4 +3,5 @@
 
 pub mod api;
 pub mod protocol;
+pub mod registry;
 pub use ms2m_app::io;
