@@ -6,3 +6,4 @@ pub mod apiserver;
 pub mod determinism;
 pub mod kubelet;
 pub mod network;
+pub mod world;

@@ -2,7 +2,7 @@ use super::{Draft, Effect};
 use crate::{
     api::{Phase, reason},
     protocol::{JobView, draft::RETRY},
-    registry::TransferReport,
+    registry::report::TransferReport,
 };
 
 /// A Job on the source's node pushes the archive as an image.
@@ -34,15 +34,19 @@ fn create(draft: &mut Draft<'_>) {
 }
 
 fn pushed(draft: &mut Draft<'_>, message: &str) {
-    match TransferReport::parse(message) {
-        Ok(report) => {
-            let repository = &draft.migration.spec.transfer.repository;
-            let image = format!("{repository}@{}", report.digest);
+    match TransferReport::from_termination_message(message) {
+        Ok(TransferReport::Pushed(pushed)) => {
             let checkpoint = draft.status.checkpoint.get_or_insert_default();
-            checkpoint.bytes = Some(report.bytes);
-            checkpoint.image = Some(image);
-            checkpoint.image_digest = Some(report.digest);
+            checkpoint.bytes = Some(pushed.bytes);
+            checkpoint.image = Some(pushed.image);
+            checkpoint.image_digest = Some(pushed.digest);
             draft.enter(Phase::Restoring);
+        }
+        Ok(other) => {
+            draft.abort(
+                reason::TRANSFER_FAILED,
+                format!("the transfer Job reports something else than a push: {other:?}"),
+            );
         }
         Err(error) => {
             draft

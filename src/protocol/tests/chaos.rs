@@ -5,7 +5,10 @@ use ms2m_app::{
 };
 use proptest::prelude::*;
 
-use super::{script::spec, world::MIGRATION};
+use super::{
+    script::{pushed, spec},
+    world::MIGRATION,
+};
 use crate::{
     api::{Binding, StatefulMigrationStatus},
     protocol::{
@@ -46,7 +49,7 @@ fn pod() -> impl Strategy<Value = Option<PodView>> {
 }
 
 fn job() -> impl Strategy<Value = Option<JobView>> {
-    let report = r#"{"digest":"sha256:ab","bytes":7}"#.to_owned();
+    let report = pushed();
     prop_oneof![
         Just(None),
         Just(Some(JobView::Absent)),

@@ -9,6 +9,7 @@ use crate::{
         TransferSpec,
     },
     protocol::{Decision, Effect, EffectOutcome, Migration, decide, table},
+    registry::report::{ArchiveIdentity, Pushed, TransferReport},
 };
 
 /// A spec that nothing is wrong with.
@@ -35,6 +36,25 @@ pub(super) fn spec() -> StatefulMigrationSpec {
         deadlines: Default::default(),
         retain_checkpoint: false,
     }
+}
+
+/// The termination message of a transfer Job that did its work.
+pub(super) fn pushed() -> String {
+    TransferReport::Pushed(Pushed {
+        image: "registry.example.com/checkpoints@sha256:ab".into(),
+        digest: "sha256:ab".into(),
+        bytes: 7,
+        attempts: 1,
+        archive: ArchiveIdentity {
+            container_id: "c1".into(),
+            container_name: "main".into(),
+            pod_uid: None,
+            base_image: "registry.example.com/counter@sha256:cd".into(),
+            checkpointed_at: None,
+        },
+        duration_ms: 3,
+    })
+    .to_line()
 }
 
 /// What goes wrong with the operator when it comes to an effect.
