@@ -44,7 +44,9 @@ impl SimRuntime {
                 match self.pull(&archive.base_image)? {
                     Image::Program(program) if fresh => Ok((archive.base_image.clone(), program, None)),
                     Image::Program(program) => Ok((archive.base_image.clone(), program, Some(archive))),
-                    Image::Checkpoint(_) => Err(RuntimeError::Failed("a checkpoint of a checkpoint image".to_owned())),
+                    Image::Checkpoint(_) => {
+                        Err(RuntimeError::Failed("a checkpoint of a checkpoint image".to_owned()))
+                    }
                 }
             }
         }
@@ -76,19 +78,27 @@ impl Runtime for SimRuntime {
             state.serial += 1;
             let container_id = format!("c{:04}-{}", state.serial, spec.pod);
             let host = format!("{}-{}", spec.pod, state.serial);
-            state.containers.insert(container_id.clone(), Container {
-                host: host.clone(),
-                pod_uid: spec.pod_uid.clone(),
-                pod: spec.pod.clone(),
-                container: spec.container.clone(),
-                node: self.node.clone(),
-                base_image,
-                restored_from: archive.map(|archive| archive.serial),
-                memory: launch.memory,
-                exit,
-            });
+            state.containers.insert(
+                container_id.clone(),
+                Container {
+                    host: host.clone(),
+                    pod_uid: spec.pod_uid.clone(),
+                    pod: spec.pod.clone(),
+                    container: spec.container.clone(),
+                    node: self.node.clone(),
+                    base_image,
+                    restored_from: archive.map(|archive| archive.serial),
+                    memory: launch.memory,
+                    exit,
+                },
+            );
             let container_id_ = container_id.clone();
-            state.requests.push_back(Request::Run { container_id: container_id_, host, main: launch.main, started });
+            state.requests.push_back(Request::Run {
+                container_id: container_id_,
+                host,
+                main: launch.main,
+                started,
+            });
             container_id
         };
         let ip = address.await.map_err(|_| RuntimeError::Failed("the node is going down".to_owned()))?;
@@ -114,7 +124,12 @@ impl Runtime for SimRuntime {
         self.wait(container_id).await.map(drop)
     }
 
-    async fn checkpoint(&self, container_id: &str, archive: &str, _timeout: Duration) -> Result<u64, RuntimeError> {
+    async fn checkpoint(
+        &self,
+        container_id: &str,
+        archive: &str,
+        _timeout: Duration,
+    ) -> Result<u64, RuntimeError> {
         tokio::time::sleep(FREEZE).await;
         let taken = {
             let mut state = self.machines.lock();

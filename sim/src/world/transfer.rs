@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ms2m::registry::report::{ArchiveIdentity, Cleaned, ImageDeletion, Pushed, TransferFailure, TransferReason, TransferReport};
+use ms2m::registry::report::{
+    ArchiveIdentity, Cleaned, ImageDeletion, Pushed, TransferFailure, TransferReason, TransferReport,
+};
 use tokio::sync::watch;
 
 use super::{Container, Machines, Memory, Snapshot, machines::State};
@@ -23,17 +25,20 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
         let mut state = machines.lock();
         state.serial += 1;
         let container_id = format!("c{:04}-{}", state.serial, spec.pod);
-        state.containers.insert(container_id.clone(), Container {
-            host: String::new(),
-            pod_uid: spec.pod_uid.clone(),
-            pod: spec.pod.clone(),
-            container: spec.container.clone(),
-            node: node.to_owned(),
-            base_image: spec.image.clone(),
-            restored_from: None,
-            memory: Box::new(NoMemory),
-            exit: exit.clone(),
-        });
+        state.containers.insert(
+            container_id.clone(),
+            Container {
+                host: String::new(),
+                pod_uid: spec.pod_uid.clone(),
+                pod: spec.pod.clone(),
+                container: spec.container.clone(),
+                node: node.to_owned(),
+                base_image: spec.image.clone(),
+                restored_from: None,
+                memory: Box::new(NoMemory),
+                exit: exit.clone(),
+            },
+        );
         container_id
     };
     let (machines, node) = (machines.clone(), node.to_owned());
@@ -61,7 +66,10 @@ fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> Transfer
         return failure(TransferReason::ArchiveMissing, format!("there is no archive {path} on {node}"));
     };
     if expected.is_some_and(|expected| expected != archive.container_id) {
-        return failure(TransferReason::ArchiveIdentityMismatch, format!("{path} is of {}", archive.container_id));
+        return failure(
+            TransferReason::ArchiveIdentityMismatch,
+            format!("{path} is of {}", archive.container_id),
+        );
     }
     let Some((repository, tag)) = value(words, "--image").and_then(|image| image.rsplit_once(':')) else {
         return failure(TransferReason::OptionsInvalid, "--image REPOSITORY:TAG is missing".to_owned());
