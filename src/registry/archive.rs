@@ -191,7 +191,7 @@ pub(super) fn read_identity(
     }
     let config = config.ok_or_else(|| incomplete(path, "it has no config.dump"))?;
     let spec = spec.ok_or_else(|| incomplete(path, "it has no spec.dump"))?;
-    identify(&config, &spec).map_err(|error: IdentityError| incomplete(path, error))
+    identify(&config, &spec).map_err(|error: IdentityError| incomplete(path, error.to_string()))
 }
 
 /// The error of a path that cannot be opened.
@@ -206,14 +206,14 @@ pub(super) fn disk(path: &Path, source: io::Error) -> ArchiveError {
     ArchiveError::Disk { path: path.to_owned(), source }
 }
 
-fn incomplete(path: &Path, why: impl ToString) -> ArchiveError {
-    ArchiveError::Incomplete { path: path.to_owned(), why: why.to_string() }
+fn incomplete(path: &Path, why: impl Into<String>) -> ArchiveError {
+    ArchiveError::Incomplete { path: path.to_owned(), why: why.into() }
 }
 
 fn tar_error(path: &Path, error: TarError) -> ArchiveError {
     match error {
         TarError::Read(source) if source.kind() != io::ErrorKind::UnexpectedEof => disk(path, source),
-        error => incomplete(path, error),
+        error => incomplete(path, error.to_string()),
     }
 }
 
@@ -288,6 +288,26 @@ mod tests {
     fn sizes_and_names_come_from_extension_headers_where_these_are() {
         let archive = open(&Checkpoint::of("5f1c").in_pax_format().bytes()).expect("a whole archive");
         assert_eq!(archive.identity().container_id, "5f1c");
+    }
+
+    proptest::proptest! {
+        /// Whatever a header says, as long as its checksum is right, the answer is an answer.
+        #[test]
+        fn no_header_makes_it_panic(
+            changes in proptest::collection::vec((0_usize..30, 0_usize..512, proptest::num::u8::ANY), 1..8)
+        ) {
+            let mut bytes = Checkpoint::of("5f1c").in_pax_format().bytes();
+            for (block, offset, value) in changes {
+                let start = (block * 512).min(bytes.len() - 512);
+                bytes[start + offset] = value;
+                let mut header = tar::Header::from_byte_slice(&bytes[start..start + 512]).clone();
+                header.set_cksum();
+                bytes[start..start + 512].copy_from_slice(header.as_bytes());
+            }
+            if let Ok(archive) = open(&bytes) {
+                proptest::prop_assert!(!archive.identity().container_id.is_empty());
+            }
+        }
     }
 
     #[test]
