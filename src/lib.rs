@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod kubernetes;
 pub mod protocol;
 pub use ms2m_app::io;
