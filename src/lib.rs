@@ -4,4 +4,5 @@
 pub mod api;
 pub mod kubernetes;
 pub mod protocol;
+pub mod registry;
 pub use ms2m_app::io;

@@ -57,14 +57,12 @@ impl Ledger {
 
     /// Records `id`; false when it is [`Standing::Known`].
     pub fn insert(&mut self, id: &MessageId) -> bool {
-        match self.producers.get_mut(&id.producer) {
-            Some(track) => track.insert(id.seq),
-            None => {
-                let track = Track { first: id.seq, through: id.seq, above: BTreeSet::new() };
-                self.producers.insert(id.producer.clone(), track);
-                true
-            }
+        if let Some(track) = self.producers.get_mut(&id.producer) {
+            return track.insert(id.seq);
         }
+        let track = Track { first: id.seq, through: id.seq, above: BTreeSet::new() };
+        self.producers.insert(id.producer.clone(), track);
+        true
     }
 
     /// Whether every message of `other` is in this ledger.

@@ -6,3 +6,5 @@ pub mod apiserver;
 pub mod determinism;
 pub mod kubelet;
 pub mod network;
+pub mod report;
+pub mod world;

@@ -112,6 +112,8 @@ pub mod reason {
     pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// The source ended before a checkpoint image existed.
     pub const SOURCE_LOST: &str = "SourceLost";
+    /// The replay queue disappeared.
+    pub const REPLAY_QUEUE_LOST: &str = "ReplayQueueLost";
     /// Messages of the source's ledger are neither in the target's state nor in the replay queue.
     pub const GAP: &str = "Gap";
     /// The object was deleted.

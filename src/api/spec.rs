@@ -1,3 +1,5 @@
+#![allow(unreachable_pub, reason = "the derived resource repeats the visibility in a module of its own")]
+
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, KubeSchema};
@@ -157,7 +159,7 @@ pub struct TransferSpec {
     /// Image that has `ms2m`; the operator's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// ConfigMap with a key `ca.crt`: the registry's certificate authority, where nodes' roots do not have it.
+    /// `ConfigMap` with a key `ca.crt`: the registry's certificate authority, where nodes' roots do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_config_map: Option<String>,
 }

@@ -229,6 +229,8 @@ pub struct ReplayStatus {
     pub arrived: u64,
     /// How many measurements the rates come from.
     pub samples: u32,
+    /// How many of the last measurements in a row found the lag not shrinking.
+    pub stalled: u32,
     /// When the last one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -270,6 +272,8 @@ pub struct HandoverStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub gap_at: Option<Timestamp>,
+    /// Whether a gap was asked about once more, after a pause.
+    pub asked_again: bool,
     /// What is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "missing_schema")]
@@ -291,6 +295,9 @@ pub struct HandoverStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub switched_at: Option<Timestamp>,
+    /// The session that said so last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switched_session: Option<String>,
 }
 
 /// Why a migration is undone.
@@ -313,6 +320,7 @@ pub struct Abort {
 }
 
 /// What has been taken down, at the end or when rolling back.
+#[allow(clippy::struct_excessive_bools, reason = "each is a step of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CleanupProgress {
@@ -324,6 +332,9 @@ pub struct CleanupProgress {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub unbound_at: Option<Timestamp>,
+    /// The last round of `END`, sent after `R` lost its bindings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_round: Option<u32>,
     /// The target read `R` to its very end.
     pub drained: bool,
     /// The shadow pod is verifiably gone.
@@ -338,6 +349,10 @@ pub struct CleanupProgress {
     pub resumed: bool,
     /// The transfer Job is gone.
     pub job_gone: bool,
+    /// When the clean-up Job was first seen at work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cleanup_job_seen_at: Option<Timestamp>,
     /// Archive and, by policy, image are deleted.
     pub checkpoint_gone: bool,
     /// Why they could not be.

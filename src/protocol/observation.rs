@@ -70,6 +70,7 @@ pub enum PodView {
 }
 
 /// Facts about a pod that exists.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// Its UID.

@@ -1,0 +1,92 @@
+use std::{
+    cell::RefCell,
+    mem, panic,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use super::{lockstep::Guests, random, virtual_clock};
+
+/// Whole operators run as one future each in unoptimised builds too.
+const STACK_BYTES: usize = 32 << 20;
+
+/// What the threads of one run share.
+#[derive(Default)]
+pub(super) struct Simulation {
+    trace: Mutex<Vec<String>>,
+    guests: Guests,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Simulation>>> = const { RefCell::new(None) };
+}
+
+impl Simulation {
+    /// The run that this thread belongs to.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        // A thread that is being torn down, or that is just joining, belongs to none.
+        CURRENT.try_with(|current| current.try_borrow().ok()?.clone()).ok().flatten()
+    }
+
+    /// Makes this thread one of the run's.
+    pub(super) fn join(self: &Arc<Self>) {
+        CURRENT.with_borrow_mut(|current| *current = Some(Arc::clone(self)));
+    }
+
+    /// Ends this thread's part in the run.
+    pub(super) fn part() {
+        // Without a slot there is nothing to part from.
+        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+    }
+
+    pub(super) fn guests(&self) -> &Guests {
+        &self.guests
+    }
+
+    pub(super) fn append(&self, line: String) {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    pub(super) fn take_trace(&self) -> Vec<String> {
+        mem::take(&mut *self.trace.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Runs `body` on a thread of its own, on which randomness, time and waiting are functions of `seed`, and returns
+/// what it returns. A panic of `body` goes on in the caller.
+///
+/// Build and run a [`turmoil::Sim`] in `body`, with [`sim_builder`](crate::network::sim_builder), and let it go
+/// before `body` ends. Client threads that are left then are ended before `run` returns.
+pub fn run<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'static) -> T {
+    let simulated = move || {
+        let _thread = SimulationThread::enter(seed);
+        body()
+    };
+    let thread = thread::Builder::new().name(format!("sim-{seed}")).stack_size(STACK_BYTES).spawn(simulated);
+    match thread.expect("the operating system starts no thread").join() {
+        Ok(value) => value,
+        Err(panic) => panic::resume_unwind(panic),
+    }
+}
+
+/// This thread's part in a run, for as long as it lives.
+struct SimulationThread(Arc<Simulation>);
+
+impl SimulationThread {
+    fn enter(seed: u64) -> Self {
+        let simulation = Arc::new(Simulation::default());
+        random::seed(seed);
+        virtual_clock::start();
+        simulation.join();
+        Self(simulation)
+    }
+}
+
+impl Drop for SimulationThread {
+    fn drop(&mut self) {
+        self.0.guests.end_all();
+        Simulation::part();
+        virtual_clock::stop();
+        random::release();
+    }
+}

@@ -1,0 +1,49 @@
+use std::io;
+
+use async_trait::async_trait;
+use lapin::{
+    ConnectionProperties,
+    uri::{AMQPScheme, AMQPUri},
+};
+use ms2m_app::io::{BoxStream, Dial, Endpoint};
+use turmoil::net::TcpStream;
+
+use super::Delivery;
+use crate::determinism::lockstep;
+
+/// [`Dial`] over turmoil, from the simulated host that is running.
+///
+/// It behaves as turmoil does: refused where nothing listens or a partition lies between, and no answer at all
+/// from a crashed host. An unknown host name is an error of kind [`io::ErrorKind::NotFound`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SimDial;
+
+#[async_trait]
+impl Dial for SimDial {
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<BoxStream> {
+        let Endpoint { host, port, tls } = endpoint;
+        if *tls {
+            let message = format!(
+                "{host}:{port} asks for TLS, which the simulated network does not speak: use a plain address"
+            );
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        Ok(Delivery::apply(TcpStream::connect((host.as_str(), *port)).await?))
+    }
+
+    async fn connect_amqp(
+        &self,
+        uri: AMQPUri,
+        properties: ConnectionProperties,
+    ) -> lapin::Result<lapin::Connection> {
+        let open = |uri: AMQPUri| {
+            let endpoint = Endpoint {
+                tls: uri.scheme == AMQPScheme::AMQPS,
+                host: uri.authority.host,
+                port: uri.authority.port,
+            };
+            Box::pin(async move { Self.connect(&endpoint).await }) as _
+        };
+        lockstep::connect(uri, properties, Box::new(open)).await
+    }
+}

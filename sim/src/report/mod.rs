@@ -1,0 +1,13 @@
+//! What a run has to show: the timeline, and the verdict.
+//!
+//! Shared by the simulation and by the runs on real parts, so that the two read alike.
+
+mod migration;
+mod render;
+mod timeline;
+mod verdict;
+
+pub use migration::MigrationReport;
+pub use render::{Style, render};
+pub use timeline::{Event, Lane, Timeline};
+pub use verdict::{Verdict, Violation};

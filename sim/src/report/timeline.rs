@@ -1,0 +1,50 @@
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+/// What happened, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Timeline {
+    events: Vec<Event>,
+}
+
+/// One line of a timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Since the run began.
+    pub at_ms: u64,
+    /// Who did it.
+    pub lane: Lane,
+    /// What it was.
+    pub text: String,
+}
+
+/// Who an event belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// The migration's phases.
+    Phase,
+    /// The workload: source, target, their state.
+    App,
+    /// The publishers.
+    Traffic,
+    /// Something that was broken on purpose.
+    Fault,
+    /// The run itself.
+    Run,
+}
+
+impl Timeline {
+    /// Notes an event.
+    pub fn note(&mut self, at: Duration, lane: Lane, text: impl fmt::Display) {
+        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        self.events.push(Event { at_ms, lane, text: text.to_string() });
+    }
+
+    /// All of them.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+}

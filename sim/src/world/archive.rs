@@ -1,0 +1,40 @@
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::Snapshot;
+
+/// A checkpoint archive on a node's disk.
+#[derive(Clone)]
+pub struct Archive {
+    /// The runtime's id of the container it was taken of.
+    pub container_id: String,
+    /// That container's name.
+    pub container: String,
+    /// UID of its pod.
+    pub pod_uid: String,
+    /// The base image, which a restore pulls again.
+    pub base_image: String,
+    /// Which checkpoint of the whole run it is; makes the content unique.
+    pub serial: u64,
+    /// Size.
+    pub bytes: u64,
+    /// The RAM.
+    pub snapshot: Snapshot,
+}
+
+impl Archive {
+    /// Digest of the image that is made from it.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.container_id);
+        hash.update(self.serial.to_be_bytes());
+        format!("sha256:{:x}", hash.finalize())
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "checkpoint {} of container {}", self.serial, self.container_id)
+    }
+}

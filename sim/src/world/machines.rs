@@ -1,0 +1,134 @@
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::sync::{oneshot, watch};
+
+use super::{Archive, Images, Main, Memory};
+use crate::kubelet::Exit;
+
+/// Everything that nodes hold and run: processes, disks, and the registry they pull from.
+///
+/// The kubelets' runtimes ask; whoever steps the simulation answers between two steps, because a network host can only
+/// be made or crashed from outside.
+#[derive(Clone, Default)]
+pub struct Machines(Arc<Mutex<State>>);
+
+/// See [`Machines`].
+#[derive(Default)]
+pub struct State {
+    /// The registry.
+    pub images: Images,
+    /// Archives by node and path.
+    pub archives: BTreeMap<(String, String), Archive>,
+    /// Every container that ever ran, by id.
+    pub containers: BTreeMap<String, Container>,
+    /// How many of the next checkpoints fail.
+    pub checkpoint_failures: u32,
+    /// Restores silently start the base image instead, as runtimes do where restoring is switched off.
+    pub restores_fresh: bool,
+    pub(super) requests: VecDeque<Request>,
+    pub(super) serial: u64,
+}
+
+/// A process.
+pub struct Container {
+    /// Name of its network host.
+    pub host: String,
+    /// UID of its pod.
+    pub pod_uid: String,
+    /// Name of its pod.
+    pub pod: String,
+    /// Its name in the pod.
+    pub container: String,
+    /// Its node.
+    pub node: String,
+    /// The image that it came from, a checkpoint's base image included.
+    pub base_image: String,
+    /// The checkpoint that it was restored from.
+    pub restored_from: Option<u64>,
+    /// Its RAM.
+    pub memory: Box<dyn Memory>,
+    pub(super) exit: watch::Sender<Option<Exit>>,
+}
+
+impl Container {
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+}
+
+/// What only the stepper of the simulation can do.
+pub(super) enum Request {
+    /// Make a network host and run a process on it.
+    Run { container_id: String, host: String, main: Main, started: oneshot::Sender<IpAddr> },
+    /// End a process at once.
+    Kill { container_id: String },
+}
+
+impl Machines {
+    /// The state; never held across an await.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Machines {
+    /// Does what the runtimes asked for since the last step.
+    pub fn serve(&self, sim: &mut turmoil::Sim<'_>) {
+        loop {
+            // The lock is not held while a host starts: its process may look at the machines at once.
+            let Some(request) = self.lock().requests.pop_front() else { return };
+            match request {
+                Request::Run { container_id, host, main, started } => {
+                    self.run(sim, container_id, &host, main);
+                    // Whoever asked may have crashed meanwhile; the container is there for its next incarnation.
+                    let _ = started.send(sim.lookup(host.as_str()));
+                }
+                Request::Kill { container_id } => self.kill(sim, &container_id, 137),
+            }
+        }
+    }
+
+    fn run(&self, sim: &mut turmoil::Sim<'_>, container_id: String, host: &str, main: Main) {
+        let (machines, main) = (self.clone(), RefCell::new(Some(main)));
+        sim.host(host, move || {
+            let main = main.borrow_mut().take();
+            let (machines, container_id) = (machines.clone(), container_id.clone());
+            async move {
+                if let Some(main) = main {
+                    let exit = main().await;
+                    machines.exited(&container_id, exit);
+                }
+                Ok(())
+            }
+        });
+    }
+
+    /// Ends a process as a kill does: nothing of it runs any further.
+    pub fn kill(&self, sim: &mut turmoil::Sim<'_>, container_id: &str, code: i32) {
+        let host = {
+            let state = self.lock();
+            match state.containers.get(container_id) {
+                Some(container) if container.runs() => container.host.clone(),
+                _ => return,
+            }
+        };
+        sim.crash(host);
+        self.exited(container_id, Exit { code, message: String::new() });
+    }
+
+    fn exited(&self, container_id: &str, exit: Exit) {
+        if let Some(container) = self.lock().containers.get(container_id) {
+            container.exit.send_if_modified(|known| {
+                let first = known.is_none();
+                known.get_or_insert(exit);
+                first
+            });
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::{oneshot, watch};
+
+use super::{Archive, Container, Image, Machines, Program, Snapshot, machines::Request, transfer};
+use crate::kubelet::{ContainerSpec, Exit, Runtime, RuntimeError, StartedContainer};
+
+/// Pulling an image and making a sandbox, and what a restore takes more: measured on containerd 2.1 and CRIU 4.2.
+const START: Duration = Duration::from_millis(400);
+const RESTORE: Duration = Duration::from_millis(700);
+/// CRIU stops the process for this long.
+const FREEZE: Duration = Duration::from_millis(50);
+/// The rest of a checkpoint: writing the archive.
+const WRITE: Duration = Duration::from_millis(300);
+/// Size of an archive, about that of the counter's on a real node.
+const ARCHIVE_BYTES: u64 = 8_600_000;
+
+/// The container runtime of one simulated node: a container is a network host of its own.
+pub struct SimRuntime {
+    node: String,
+    machines: Machines,
+}
+
+impl SimRuntime {
+    /// The runtime of `node`.
+    pub fn new(node: impl Into<String>, machines: Machines) -> Self {
+        Self { node: node.into(), machines }
+    }
+
+    fn pull(&self, image: &str) -> Result<Image, RuntimeError> {
+        self.machines.lock().images.pull(image).ok_or_else(|| RuntimeError::Image {
+            image: image.to_owned(),
+            reason: "not found in the registry".to_owned(),
+        })
+    }
+
+    /// The program to start, and the RAM to start it with.
+    fn resolve(&self, image: &str) -> Result<(String, Arc<dyn Program>, Option<Archive>), RuntimeError> {
+        match self.pull(image)? {
+            Image::Program(program) => Ok((image.to_owned(), program, None)),
+            Image::Checkpoint(archive) => {
+                let fresh = self.machines.lock().restores_fresh;
+                match self.pull(&archive.base_image)? {
+                    Image::Program(program) if fresh => Ok((archive.base_image.clone(), program, None)),
+                    Image::Program(program) => Ok((archive.base_image.clone(), program, Some(archive))),
+                    Image::Checkpoint(_) => {
+                        Err(RuntimeError::Failed("a checkpoint of a checkpoint image".to_owned()))
+                    }
+                }
+            }
+        }
+    }
+
+    fn receiver(&self, container_id: &str) -> Result<watch::Receiver<Option<Exit>>, RuntimeError> {
+        let state = self.machines.lock();
+        let container = state.containers.get(container_id);
+        container
+            .map(|container| container.exit.subscribe())
+            .ok_or_else(|| RuntimeError::NotRunning(container_id.to_owned()))
+    }
+}
+
+#[async_trait]
+impl Runtime for SimRuntime {
+    async fn start(&self, spec: ContainerSpec) -> Result<StartedContainer, RuntimeError> {
+        if transfer::is_transfer(&spec) {
+            return Ok(transfer::start(&self.node, &self.machines, &spec));
+        }
+        let (base_image, program, archive) = self.resolve(&spec.image)?;
+        tokio::time::sleep(if archive.is_some() { START + RESTORE } else { START }).await;
+        let restored: Option<Snapshot> = archive.as_ref().map(|archive| archive.snapshot.clone());
+        let launch = program.launch(&spec, restored);
+        let (exit, _) = watch::channel(None);
+        let (started, address) = oneshot::channel();
+        let container_id = {
+            let mut state = self.machines.lock();
+            state.serial += 1;
+            let container_id = format!("c{:04}-{}", state.serial, spec.pod);
+            let host = format!("{}-{}", spec.pod, state.serial);
+            state.containers.insert(
+                container_id.clone(),
+                Container {
+                    host: host.clone(),
+                    pod_uid: spec.pod_uid.clone(),
+                    pod: spec.pod.clone(),
+                    container: spec.container.clone(),
+                    node: self.node.clone(),
+                    base_image,
+                    restored_from: archive.map(|archive| archive.serial),
+                    memory: launch.memory,
+                    exit,
+                },
+            );
+            let container_id_ = container_id.clone();
+            state.requests.push_back(Request::Run {
+                container_id: container_id_,
+                host,
+                main: launch.main,
+                started,
+            });
+            container_id
+        };
+        let ip = address.await.map_err(|_| RuntimeError::Failed("the node is going down".to_owned()))?;
+        Ok(StartedContainer { container_id, pod_ip: ip.to_string() })
+    }
+
+    async fn wait(&self, container_id: &str) -> Result<Exit, RuntimeError> {
+        let mut exit = self.receiver(container_id)?;
+        let exit = exit.wait_for(Option::is_some).await;
+        let exit = exit.ok().and_then(|exit| exit.clone());
+        exit.ok_or_else(|| RuntimeError::NotRunning(container_id.to_owned()))
+    }
+
+    async fn stop(&self, container_id: &str, _grace: Duration) -> Result<(), RuntimeError> {
+        {
+            let mut state = self.machines.lock();
+            match state.containers.get(container_id) {
+                Some(container) if container.runs() => {}
+                _ => return Ok(()),
+            }
+            state.requests.push_back(Request::Kill { container_id: container_id.to_owned() });
+        }
+        self.wait(container_id).await.map(drop)
+    }
+
+    async fn checkpoint(
+        &self,
+        container_id: &str,
+        archive: &str,
+        _timeout: Duration,
+    ) -> Result<u64, RuntimeError> {
+        tokio::time::sleep(FREEZE).await;
+        let taken = {
+            let mut state = self.machines.lock();
+            if state.checkpoint_failures > 0 {
+                state.checkpoint_failures -= 1;
+                return Err(RuntimeError::Failed("criu failed: In-flight connection".to_owned()));
+            }
+            state.serial += 1;
+            let serial = state.serial;
+            let container = state.containers.get(container_id).filter(|container| container.runs());
+            let container = container.ok_or_else(|| RuntimeError::NotRunning(container_id.to_owned()))?;
+            Archive {
+                container_id: container_id.to_owned(),
+                container: container.container.clone(),
+                pod_uid: container.pod_uid.clone(),
+                base_image: container.base_image.clone(),
+                serial,
+                bytes: ARCHIVE_BYTES,
+                snapshot: container.memory.snapshot(),
+            }
+        };
+        tokio::time::sleep(WRITE).await;
+        self.machines.lock().archives.insert((self.node.clone(), archive.to_owned()), taken);
+        Ok(ARCHIVE_BYTES)
+    }
+}

@@ -1,0 +1,134 @@
+//! `ms2m transfer` in the simulation: its command line and its report, without a real registry behind them.
+
+use std::time::Duration;
+
+use ms2m::registry::report::{
+    ArchiveIdentity, Cleaned, ImageDeletion, Pushed, TransferFailure, TransferReason, TransferReport,
+};
+use tokio::sync::watch;
+
+use super::{Container, Machines, Memory, Snapshot, machines::State};
+use crate::kubelet::{ContainerSpec, Exit, StartedContainer};
+
+/// Start of the pod, and the push of the counter's archive: measured.
+const PUSH: Duration = Duration::from_millis(550);
+
+/// Whether a container runs `ms2m transfer`.
+pub(super) fn is_transfer(spec: &ContainerSpec) -> bool {
+    spec.command.iter().chain(&spec.args).any(|word| word == "transfer")
+}
+
+/// Starts it. It needs no network host: what it does to the world happens at one instant, when it ends.
+pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> StartedContainer {
+    let (exit, _) = watch::channel(None);
+    let container_id = {
+        let mut state = machines.lock();
+        state.serial += 1;
+        let container_id = format!("c{:04}-{}", state.serial, spec.pod);
+        state.containers.insert(
+            container_id.clone(),
+            Container {
+                host: String::new(),
+                pod_uid: spec.pod_uid.clone(),
+                pod: spec.pod.clone(),
+                container: spec.container.clone(),
+                node: node.to_owned(),
+                base_image: spec.image.clone(),
+                restored_from: None,
+                memory: Box::new(NoMemory),
+                exit: exit.clone(),
+            },
+        );
+        container_id
+    };
+    let (machines, node) = (machines.clone(), node.to_owned());
+    let words: Vec<String> = spec.command.iter().chain(&spec.args).cloned().collect();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(PUSH).await;
+        let report = carry_out(&mut machines.lock(), &node, &words);
+        let code = i32::from(matches!(report, TransferReport::Error(_)));
+        let message = serde_json::to_string(&report).unwrap_or_default();
+        exit.send_replace(Some(Exit { code, message }));
+    });
+    StartedContainer { container_id, pod_ip: String::new() }
+}
+
+fn carry_out(state: &mut State, node: &str, words: &[String]) -> TransferReport {
+    match value(words, "--archive") {
+        Some(archive) => push(state, node, archive, words),
+        None => clean(state, node, words),
+    }
+}
+
+fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> TransferReport {
+    let expected = value(words, "--expect-container-id").map(without_scheme);
+    let Some(archive) = state.archives.get(&(node.to_owned(), path.to_owned())).cloned() else {
+        return failure(TransferReason::ArchiveMissing, format!("there is no archive {path} on {node}"));
+    };
+    if expected.is_some_and(|expected| expected != archive.container_id) {
+        return failure(
+            TransferReason::ArchiveIdentityMismatch,
+            format!("{path} is of {}", archive.container_id),
+        );
+    }
+    let Some((repository, tag)) = value(words, "--image").and_then(|image| image.rsplit_once(':')) else {
+        return failure(TransferReason::OptionsInvalid, "--image REPOSITORY:TAG is missing".to_owned());
+    };
+    let digest = state.images.push(repository, tag, archive.clone());
+    TransferReport::Pushed(Pushed {
+        image: format!("{repository}@{digest}"),
+        digest,
+        bytes: archive.bytes,
+        attempts: 1,
+        archive: ArchiveIdentity {
+            container_id: archive.container_id,
+            container_name: archive.container,
+            pod_uid: Some(archive.pod_uid),
+            base_image: archive.base_image,
+            checkpointed_at: None,
+        },
+        duration_ms: 150,
+    })
+}
+
+fn clean(state: &mut State, node: &str, words: &[String]) -> TransferReport {
+    let mut cleaned = Cleaned::default();
+    if words.iter().any(|word| word == "--delete")
+        && let Some(image) = value(words, "--image")
+    {
+        let there = state.images.delete(image);
+        cleaned.image = Some(if there { ImageDeletion::Deleted } else { ImageDeletion::AlreadyGone });
+    }
+    if words.iter().any(|word| word == "--delete-archives")
+        && let Some(container_id) = value(words, "--container-id").map(without_scheme)
+    {
+        let before = state.archives.len();
+        state.archives.retain(|(at, _), archive| at != node || archive.container_id != container_id);
+        cleaned.archives_deleted = u32::try_from(before - state.archives.len()).unwrap_or(u32::MAX);
+    }
+    TransferReport::Cleaned(cleaned)
+}
+
+fn failure(reason: TransferReason, message: String) -> TransferReport {
+    TransferReport::Error(TransferFailure { reason, message })
+}
+
+/// The value of a flag, written `--flag value` or `--flag=value`.
+fn value<'a>(words: &'a [String], flag: &str) -> Option<&'a str> {
+    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix(flag)? {
+        "" => words.get(at + 1).map(String::as_str),
+        rest => rest.strip_prefix('='),
+    })
+}
+
+fn without_scheme(id: &str) -> String {
+    id.rsplit("://").next().unwrap_or(id).to_owned()
+}
+
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn snapshot(&self) -> Snapshot {
+        std::sync::Arc::new(())
+    }
+}

@@ -1,0 +1,133 @@
+//! What the outcome of an effect changes.
+
+use ms2m_app::contract::{CommandBody, Marker};
+
+use super::{
+    Effect, EffectFailure, EffectReport, Life,
+    draft::{Draft, RETRY},
+};
+use crate::api::{ConditionStatus, Phase, condition};
+
+/// Takes in how the effects of the last decision went.
+pub(super) fn absorb(draft: &mut Draft<'_>) {
+    let seen = draft.seen;
+    for outcome in &seen.outcomes {
+        match &outcome.result {
+            Ok(report) => done(draft, &outcome.effect, report),
+            Err(failure) => failed(draft, &outcome.effect, failure),
+        }
+    }
+}
+
+fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
+    let now = draft.now;
+    match effect {
+        Effect::MirrorReplay { .. } => {
+            if let Some(mirror) = &mut draft.status.mirror {
+                mirror.bound_at.get_or_insert(now);
+            }
+        }
+        Effect::PublishMarker { marker: Marker::Sync { nonce, .. }, .. } => {
+            if draft.status.nonce.as_deref() == Some(nonce)
+                && let Some(mirror) = &mut draft.status.mirror
+            {
+                mirror.sync_sent_at = Some(now);
+            }
+        }
+        Effect::PublishMarker { marker: Marker::End { session, round, .. }, .. } => {
+            let handover = draft.handover();
+            if handover.round_session.as_deref() == Some(session) && handover.round == *round {
+                handover.end_sent_at = Some(now);
+            }
+        }
+        Effect::Command { body, .. } => commanded(draft, body),
+        Effect::Checkpoint { .. } => {
+            if let EffectReport::Archive { path } = report {
+                let checkpoint = draft.status.checkpoint.get_or_insert_default();
+                checkpoint.attempts += 1;
+                checkpoint.archive = Some(path.clone());
+                checkpoint.last_error = None;
+            }
+        }
+        Effect::UnbindReplay { .. } => {
+            draft.cleanup().unbound_at.get_or_insert(now);
+        }
+        Effect::DeleteReplay { .. } => draft.cleanup().replay_deleted = true,
+        Effect::DeleteReplies => draft.cleanup().replies_deleted = true,
+        Effect::DeleteControlQueue { .. } => draft.cleanup().control_deleted = true,
+        Effect::RouteServices { shadow_uid } => {
+            let current = draft.status.target.as_ref().and_then(|target| target.uid.clone());
+            draft.cleanup().routed = current.as_ref() == Some(shadow_uid);
+        }
+        Effect::UnlabelSource => draft.cleanup().unlabelled = true,
+        // What these changed is seen in the world.
+        Effect::DeclareReplies
+        | Effect::LabelSource
+        | Effect::CreateTransferJob { .. }
+        | Effect::DeleteTransferJob
+        | Effect::CreateCleanupJob { .. }
+        | Effect::DeleteCleanupJob
+        | Effect::CreateShadow { .. }
+        | Effect::DeleteShadow { .. }
+        | Effect::DeleteSource { .. }
+        | Effect::RemoveFinalizer => {}
+    }
+}
+
+fn commanded(draft: &mut Draft<'_>, body: &CommandBody) {
+    let now = draft.now;
+    let current = draft.session();
+    match body {
+        CommandBody::Probe => {
+            if let Some(source) = &mut draft.status.source {
+                source.probe_sent_at = Some(now);
+            }
+        }
+        CommandBody::StartReplay { session, .. } => {
+            if let Some(target) = &mut draft.status.target
+                && current.as_ref() == Some(session)
+            {
+                target.start_replay_sent_at = Some(now);
+            }
+        }
+        CommandBody::Stop => {
+            let handover = draft.handover();
+            handover.stop_first_sent_at.get_or_insert(now);
+            handover.stop_sent_at = Some(now);
+        }
+        CommandBody::Resume => draft.cleanup().resume_sent_at = Some(now),
+        CommandBody::TakeOver { session } => {
+            if current.as_ref() == Some(session) {
+                draft.handover().take_over_sent_at = Some(now);
+            }
+        }
+        // The END marker's own time is what is waited for.
+        CommandBody::EndReplay { .. } => {}
+    }
+}
+
+fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
+    draft.wake_after(RETRY);
+    let now = draft.now;
+    if let Effect::Checkpoint { .. } = effect {
+        let checkpoint = draft.status.checkpoint.get_or_insert_default();
+        checkpoint.attempts += 1;
+        checkpoint.last_error = Some(failure.message.clone());
+        checkpoint.last_attempt_at = Some(now);
+    }
+    if let Effect::Command { body: CommandBody::Stop, .. } = effect
+        && draft.source_life() == Life::PodGone
+    {
+        // Its control queue went with the pod: there is nobody left who could obey, and nobody to wait for.
+        commanded(draft, &CommandBody::Stop);
+        return;
+    }
+    // Undoing and finishing are tried until they work: what cannot be retried there is reported, not given up.
+    let undoes = draft.status.phase == Phase::RollingBack || draft.past_point_of_no_return();
+    if failure.retryable || undoes || matches!(effect, Effect::Command { .. }) {
+        let message = format!("retrying: {}", failure.message);
+        draft.set_condition(condition::PROGRESSING, ConditionStatus::True, failure.reason, message);
+    } else if !draft.status.phase.is_terminal() {
+        draft.abort(failure.reason, failure.message.clone());
+    }
+}

@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use super::{Draft, Effect, rolling_back, shadow, switching_over, taking_over};
+use crate::{
+    api::{Phase, reason},
+    protocol::PodView,
+};
+
+/// How long the new owner may take to read the rest of `R`: everything in it that the source did not process is in
+/// `Q` as well, so nothing depends on it but the certainty.
+const FINAL_READ: Duration = Duration::from_secs(30);
+
+/// The target owns the queue: take down what is left, in this order.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    taking_over::measure_pause(draft);
+    // While R is bound, a new owner that dies can still be made again from the checkpoint without losing anything.
+    if draft.cleanup().unbound_at.is_none() {
+        shadow::keep(draft);
+        if draft.shadow().is_none_or(|shadow| shadow.ended || shadow.terminating) {
+            return;
+        }
+    }
+    let done = route(draft)
+        && remove_source(draft)
+        && rolling_back::unbind(draft)
+        && read_to_the_end(draft)
+        && rolling_back::delete_replay(draft)
+        && rolling_back::delete_job(draft)
+        && rolling_back::delete_checkpoint(draft, draft.migration.spec.retain_checkpoint)
+        && delete_control_queue(draft)
+        && rolling_back::delete_replies(draft);
+    if done {
+        let source = draft.migration.spec.source_pod.clone();
+        let target = draft.status.target.clone().unwrap_or_default();
+        let pause = draft.status.pause.unwrap_or_default();
+        let message =
+            format!("{source} runs as {} on {}; the queue had no owner for {pause}", target.pod, target.node);
+        draft.end(Phase::Completed, reason::MIGRATED, message);
+    }
+}
+
+fn route(draft: &mut Draft<'_>) -> bool {
+    if draft.cleanup().routed {
+        return true;
+    }
+    if let Some(shadow_uid) = draft.status.target.as_ref().and_then(|target| target.uid.clone()) {
+        draft.emit(Effect::RouteServices { shadow_uid });
+    }
+    false
+}
+
+fn remove_source(draft: &mut Draft<'_>) -> bool {
+    if draft.cleanup().source_gone {
+        return true;
+    }
+    let uid = draft.source_uid();
+    match &draft.seen.source {
+        None => draft.wake_after(crate::protocol::draft::RETRY),
+        Some(PodView::Present(pod)) if pod.uid == uid => {
+            if !pod.terminating {
+                draft.emit(Effect::DeleteSource { uid });
+            }
+        }
+        Some(PodView::Present(_) | PodView::Absent) => {
+            let progress = draft.cleanup();
+            progress.source_gone = true;
+            progress.unlabelled = true;
+            return true;
+        }
+    }
+    false
+}
+
+fn read_to_the_end(draft: &mut Draft<'_>) -> bool {
+    let Some(unbound_at) = draft.cleanup().unbound_at else { return false };
+    if draft.cleanup().drained {
+        return true;
+    }
+    let settle = draft.migration.spec.replay.settle.as_duration();
+    if !draft.is_due(unbound_at, settle) {
+        return false;
+    }
+    if draft.cleanup().final_round.is_none() {
+        let handover = draft.handover();
+        handover.round += 1;
+        handover.end_sent_at = None;
+        let round = handover.round;
+        draft.cleanup().final_round = Some(round);
+    }
+    let drained = shadow::drive(draft) && switching_over::drain(draft);
+    if !drained && !draft.is_due(unbound_at, FINAL_READ) {
+        return false;
+    }
+    if !drained {
+        let message = "the new owner did not confirm that it read the replay queue to its end; what it lacked is in the \
+                       primary queue";
+        draft.degraded(reason::LEFT_BEHIND, message.to_owned());
+    }
+    draft.cleanup().drained = true;
+    true
+}
+
+fn delete_control_queue(draft: &mut Draft<'_>) -> bool {
+    if draft.cleanup().control_deleted {
+        return true;
+    }
+    let pod_uid = draft.source_uid();
+    draft.emit(Effect::DeleteControlQueue { pod_uid });
+    false
+}

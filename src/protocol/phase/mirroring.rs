@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use ms2m_app::contract::{CONTRACT_VERSION, Marker};
+
+use super::{Draft, Effect};
+use crate::{
+    api::{Phase, reason},
+    protocol::{PodView, QueueView},
+};
+
+/// The marker waits in `Q` behind everything the source has yet to do; asked again only to survive a lost one.
+const SYNC_AGAIN: Duration = Duration::from_secs(10);
+
+/// `R` is bound, and the source is asked for the sync point.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    if draft.source_life().is_lost() {
+        draft.abort(reason::SOURCE_LOST, "the source ended before it was checkpointed".to_owned());
+        return;
+    }
+    if bindings_changed(draft) {
+        let message = "the queue's bindings changed while the replay queue was being bound; try again when they are stable";
+        draft.abort(reason::BINDINGS_CHANGED, message.to_owned());
+        return;
+    }
+    forget_lost_mirror(draft);
+    if draft.status.mirror.as_ref().is_some_and(|mirror| mirror.synced.is_some()) {
+        draft.enter(Phase::Checkpointing);
+        return;
+    }
+    label(draft);
+    let Some(mirror) = draft.status.mirror.clone() else { return };
+    let Some(bound_at) = mirror.bound_at else {
+        draft.emit(Effect::MirrorReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
+        return;
+    };
+    let settle = draft.migration.spec.replay.settle.as_duration();
+    if draft.is_due(bound_at, settle) && draft.is_due_again(mirror.sync_sent_at, SYNC_AGAIN) {
+        let marker = Marker::Sync {
+            version: CONTRACT_VERSION,
+            migration: draft.migration.uid.to_owned(),
+            epoch: draft.epoch(),
+            nonce: draft.status.nonce.clone().unwrap_or_default(),
+            source: draft.source_uid(),
+        };
+        draft.emit(Effect::PublishMarker { queue: draft.migration.spec.broker.queue.clone(), marker });
+    }
+}
+
+fn label(draft: &mut Draft<'_>) {
+    if matches!(&draft.seen.source, Some(PodView::Present(pod)) if !pod.labelled) {
+        draft.emit(Effect::LabelSource);
+    }
+}
+
+fn bindings_changed(draft: &Draft<'_>) -> bool {
+    let recorded = draft.status.mirror.as_ref().map(|mirror| &mirror.bindings);
+    matches!((&draft.seen.bindings, recorded), (Some(seen), Some(recorded)) if !same(seen, recorded))
+}
+
+fn same(a: &[crate::api::Binding], b: &[crate::api::Binding]) -> bool {
+    a.len() == b.len() && a.iter().all(|binding| b.contains(binding))
+}
+
+/// A replay queue that was lost after it was bound has lost messages, too: a marker older than its next bind counts
+/// for nothing, so the next one has an epoch and a nonce of its own.
+fn forget_lost_mirror(draft: &mut Draft<'_>) {
+    let lost = draft.seen.replay == Some(QueueView::Absent);
+    let Some(mirror) = &mut draft.status.mirror else { return };
+    if lost && mirror.bound_at.is_some() {
+        mirror.bound_at = None;
+        mirror.sync_sent_at = None;
+        mirror.synced = None;
+        draft.status.epoch = draft.status.epoch.map(|epoch| epoch + 1);
+        draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
+    }
+}

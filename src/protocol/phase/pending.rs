@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use ms2m_app::contract::CommandBody;
+
+use super::{Draft, Effect};
+use crate::{
+    api::{ConditionStatus, MirrorStatus, Phase, SourceStatus, TargetStatus, condition, reason},
+    protocol::{Finding, PodView, draft::RETRY, names},
+};
+
+/// Everything is checked; then the source is asked who it is.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    if draft.is_due(draft.phase_entered_at(), draft.migration.spec.deadlines.pending.as_duration()) {
+        give_up(draft);
+    } else if draft.status.source.is_none() {
+        check(draft);
+    } else {
+        probe(draft);
+    }
+}
+
+fn give_up(draft: &mut Draft<'_>) {
+    let (reason, message) = draft
+        .status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == condition::READY && c.status == ConditionStatus::False)
+        .map_or_else(
+            || (reason::SOURCE_NOT_MIGRATABLE.to_owned(), NO_ANSWER.to_owned()),
+            |c| (c.reason.clone(), c.message.clone()),
+        );
+    draft.abort(&reason, message);
+}
+
+const NO_ANSWER: &str = "the application does not answer PROBE on its control queue: it must use ms2m-app, or speak docs/app-contract.md";
+
+fn check(draft: &mut Draft<'_>) {
+    draft.wake_after(RETRY);
+    let Some(preflight) = &draft.seen.preflight else { return };
+    if let Some(first) = preflight.findings.first() {
+        let message = preflight.findings.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
+        draft.set_condition(condition::READY, ConditionStatus::False, first.reason, message);
+        return;
+    }
+    let Some(PodView::Present(pod)) = &draft.seen.source else { return };
+    if !pod.running || pod.container_id.is_empty() {
+        return;
+    }
+    for Finding { reason, message } in &preflight.warnings {
+        draft.degraded(reason, message.clone());
+    }
+    let spec = draft.migration.spec;
+    draft.status.source = Some(SourceStatus {
+        pod: spec.source_pod.clone(),
+        uid: pod.uid.clone(),
+        node: pod.node.clone(),
+        container: preflight.container.clone(),
+        container_id: pod.container_id.clone(),
+        probe_sent_at: None,
+    });
+    draft.status.target = Some(TargetStatus {
+        node: preflight.target_node.clone(),
+        pod: names::shadow_pod(&spec.source_pod),
+        ..Default::default()
+    });
+    draft.status.mirror = Some(MirrorStatus {
+        replay_queue: names::replay_queue(&spec.broker.queue, draft.migration.uid),
+        bindings: preflight.bindings.clone(),
+        ..Default::default()
+    });
+    let message = "the cluster and the broker allow it; the application is asked".to_owned();
+    draft.set_condition(condition::READY, ConditionStatus::Unknown, reason::CHECKING, message);
+    probe(draft);
+}
+
+fn probe(draft: &mut Draft<'_>) {
+    if let Some(probed) = draft.probed.clone() {
+        if !probed.owner {
+            let message = "the source answers, but does not own the queue: another consumer has it, or the source is stopped";
+            draft.set_condition(
+                condition::READY,
+                ConditionStatus::False,
+                reason::SOURCE_NOT_OWNER,
+                message.to_owned(),
+            );
+            draft.wake_after(RETRY);
+            return;
+        }
+        if !probed.sequenced {
+            let message = "messages carry no x-ms2m-seq: duplicates are detected, gaps are not";
+            draft.degraded(reason::MESSAGES_UNSEQUENCED, message.to_owned());
+        }
+        draft.status.epoch = Some(probed.last_epoch + 1);
+        draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
+        let message = "every check passed".to_owned();
+        draft.set_condition(condition::READY, ConditionStatus::True, reason::CHECKS_PASSED, message);
+        draft.enter(Phase::Mirroring);
+        return;
+    }
+    let sent = draft.status.source.as_ref().and_then(|source| source.probe_sent_at);
+    if draft.is_due_again(sent, PROBE_AGAIN) {
+        let source_uid = draft.source_uid();
+        draft.emit(Effect::DeclareReplies);
+        draft.command(&source_uid, 0, CommandBody::Probe);
+    }
+}
+
+/// A busy source may need a moment; to ask twice changes nothing.
+const PROBE_AGAIN: Duration = Duration::from_secs(3);

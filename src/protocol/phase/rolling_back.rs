@@ -1,0 +1,214 @@
+use std::time::Duration;
+
+use ms2m_app::contract::CommandBody;
+
+use super::{Draft, Effect};
+use crate::{
+    api::{Phase, reason},
+    protocol::{JobView, Life, PodView, draft::RETRY},
+};
+
+/// How long `RESUME` may stay unanswered before it is said again.
+const RESUME_AGAIN: Duration = Duration::from_secs(3);
+/// How long the clean-up Job may take before what it should have deleted is reported instead.
+const CLEANUP_PATIENCE: Duration = Duration::from_mins(2);
+
+/// Undoes what was done, in reverse; every step may be repeated.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    let done = remove_shadow(draft)
+        && unbind(draft)
+        && delete_replay(draft)
+        && resume_source(draft)
+        && delete_job(draft)
+        && delete_checkpoint(draft, false)
+        && delete_control_queue(draft)
+        && unlabel(draft)
+        && delete_replies(draft);
+    if done {
+        conclude(draft);
+    }
+}
+
+fn conclude(draft: &mut Draft<'_>) {
+    let (reason, why) = draft.status.abort.as_ref().map_or_else(
+        || (reason::CANCELLED.to_owned(), String::new()),
+        |a| (a.reason.clone(), a.message.clone()),
+    );
+    match (draft.status.source.is_some(), draft.source_life()) {
+        (true, Life::Unknown) => draft.wake_after(RETRY),
+        (true, Life::RamLost | Life::PodGone) => {
+            let message = format!(
+                "{why}; the source's RAM is gone and no checkpoint of it is left. What it had not acked is in its queue"
+            );
+            draft.end(Phase::Failed, &reason, message);
+        }
+        (true, Life::Alive) | (false, _) => {
+            let message = format!("{why}; the source owns its queue as before");
+            draft.end(Phase::RolledBack, &reason, message);
+        }
+    }
+}
+
+fn remove_shadow(draft: &mut Draft<'_>) -> bool {
+    if draft.cleanup().shadow_gone {
+        return true;
+    }
+    match &draft.seen.shadow {
+        None => draft.wake_after(RETRY),
+        // Somebody else's pod of that name is none of ours.
+        Some(PodView::Present(pod)) if pod.labelled => {
+            let uid = pod.uid.clone();
+            if let Some(target) = &mut draft.status.target {
+                target.uid.get_or_insert_with(|| uid.clone());
+            }
+            if !pod.terminating {
+                draft.emit(Effect::DeleteShadow { uid });
+            }
+        }
+        Some(PodView::Present(_) | PodView::Absent) => {
+            draft.cleanup().shadow_gone = true;
+            return true;
+        }
+    }
+    false
+}
+
+/// `R` loses its bindings. Only after the shadow, or the source, is verifiably gone.
+pub(super) fn unbind(draft: &mut Draft<'_>) -> bool {
+    let Some(mirror) = draft.status.mirror.clone().filter(|_| draft.status.epoch.is_some()) else {
+        return true;
+    };
+    if draft.cleanup().unbound_at.is_some() {
+        return true;
+    }
+    draft.emit(Effect::UnbindReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
+    false
+}
+
+/// `R` is deleted.
+pub(super) fn delete_replay(draft: &mut Draft<'_>) -> bool {
+    let Some(mirror) = draft.status.mirror.clone().filter(|_| draft.status.epoch.is_some()) else {
+        return true;
+    };
+    if draft.cleanup().replay_deleted {
+        return true;
+    }
+    draft.emit(Effect::DeleteReplay { replay_queue: mirror.replay_queue });
+    false
+}
+
+fn resume_source(draft: &mut Draft<'_>) -> bool {
+    // STOP is sent only after SwitchingOver was recorded.
+    if draft.status.handover.is_none() || draft.cleanup().resumed {
+        return true;
+    }
+    if draft.source_life() == Life::PodGone {
+        return true;
+    }
+    let sent = draft.cleanup().resume_sent_at;
+    if draft.is_due_again(sent, RESUME_AGAIN) {
+        let (uid, epoch) = (draft.source_uid(), draft.epoch());
+        draft.command(&uid, epoch, CommandBody::Resume);
+    }
+    false
+}
+
+/// The transfer Job is deleted, and verifiably gone.
+pub(super) fn delete_job(draft: &mut Draft<'_>) -> bool {
+    let started = draft.status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.archive.is_some());
+    if !started || draft.cleanup().job_gone {
+        return true;
+    }
+    match &draft.seen.transfer_job {
+        None => draft.wake_after(RETRY),
+        Some(JobView::Terminating) => {}
+        Some(JobView::Absent) => {
+            draft.cleanup().job_gone = true;
+            return true;
+        }
+        Some(_) => draft.emit(Effect::DeleteTransferJob),
+    }
+    false
+}
+
+/// Archive and image are deleted by a Job on the source's node, which is then deleted itself. `retain` keeps the image.
+pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
+    let Some(checkpoint) = draft.status.checkpoint.clone() else { return true };
+    let settled = draft.cleanup().checkpoint_gone || draft.cleanup().checkpoint_left.is_some();
+    match draft.seen.cleanup_job.clone() {
+        _ if settled && draft.cleanup().cleanup_job_gone => return true,
+        None => draft.wake_after(RETRY),
+        Some(JobView::Absent) if settled => {
+            draft.cleanup().cleanup_job_gone = true;
+            return true;
+        }
+        Some(JobView::Absent) => {
+            let Some(source) = draft.status.source.clone() else { return true };
+            let pushed = checkpoint.archive.is_some();
+            draft.emit(Effect::CreateCleanupJob {
+                node: source.node,
+                container_id: source.container_id,
+                by_tag: pushed && checkpoint.image.is_none(),
+                image: checkpoint.image.filter(|_| !retain),
+            });
+        }
+        Some(JobView::Terminating) => {}
+        Some(_) if settled => draft.emit(Effect::DeleteCleanupJob),
+        Some(JobView::Succeeded { .. }) => {
+            draft.cleanup().checkpoint_gone = true;
+            draft.emit(Effect::DeleteCleanupJob);
+        }
+        Some(JobView::Failed { reason: word, message }) => {
+            leave_checkpoint(draft, &format!("{word}: {message}"));
+        }
+        Some(JobView::Running) => {
+            let now = draft.now;
+            let started = *draft.cleanup().cleanup_job_seen_at.get_or_insert(now);
+            if draft.is_due(started, CLEANUP_PATIENCE) {
+                leave_checkpoint(draft, "the clean-up Job does not end; is the source's node ready?");
+            }
+        }
+    }
+    false
+}
+
+fn leave_checkpoint(draft: &mut Draft<'_>, why: &str) {
+    let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
+    let node = draft.status.source.as_ref().map(|source| source.node.clone()).unwrap_or_default();
+    let archive = checkpoint.archive.unwrap_or_else(|| "none known".to_owned());
+    let image = checkpoint.image.unwrap_or_else(|| "none known".to_owned());
+    let message = format!(
+        "checkpoint not deleted ({why}): it holds the process's memory, so remove archive {archive} on node {node} and image {image}"
+    );
+    draft.cleanup().checkpoint_left = Some(message.clone());
+    draft.degraded(reason::LEFT_BEHIND, message);
+    draft.emit(Effect::DeleteCleanupJob);
+}
+
+fn delete_control_queue(draft: &mut Draft<'_>) -> bool {
+    let Some(pod_uid) = draft.status.target.as_ref().and_then(|target| target.uid.clone()) else {
+        return true;
+    };
+    if draft.cleanup().control_deleted {
+        return true;
+    }
+    draft.emit(Effect::DeleteControlQueue { pod_uid });
+    false
+}
+
+fn unlabel(draft: &mut Draft<'_>) -> bool {
+    if draft.status.source.is_none() || draft.cleanup().unlabelled {
+        return true;
+    }
+    draft.emit(Effect::UnlabelSource);
+    false
+}
+
+/// The replies queue is deleted, once nobody has anything left to say.
+pub(super) fn delete_replies(draft: &mut Draft<'_>) -> bool {
+    if draft.status.source.is_none() || draft.cleanup().replies_deleted {
+        return true;
+    }
+    draft.emit(Effect::DeleteReplies);
+    false
+}

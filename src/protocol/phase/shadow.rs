@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use ms2m_app::contract::CommandBody;
+
+use super::{Draft, Effect};
+use crate::{
+    api::{Phase, reason},
+    protocol::{PodView, draft::RETRY, table},
+};
+
+/// How long `START_REPLAY` may stay unanswered before it is said again.
+const START_AGAIN: Duration = Duration::from_secs(3);
+/// How many shadows a migration that cannot go back may use before a person is asked.
+const INCARNATIONS_MAX: u32 = 10;
+
+/// Keeps a shadow pod there: creates it, notes who it is, and replaces one that ended or came up without the RAM.
+///
+/// The pod never restarts by itself: the kubelet would restore the old checkpoint behind our back.
+pub(super) fn keep(draft: &mut Draft<'_>) {
+    match &draft.seen.shadow {
+        None => draft.wake_after(RETRY),
+        Some(PodView::Absent) => create(draft),
+        Some(PodView::Present(pod)) => {
+            note(draft, &pod.uid);
+            if pod.terminating {
+                return;
+            }
+            if draft.restored_fresh {
+                fresh(draft, &pod.uid);
+            } else if pod.ended {
+                draft.emit(Effect::DeleteShadow { uid: pod.uid.clone() });
+            }
+        }
+    }
+}
+
+/// A pod that was not known before is another incarnation, with nothing of the last one's progress.
+pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
+    if let Some(target) = &mut draft.status.target
+        && target.uid.as_deref() != Some(uid)
+    {
+        target.uid = Some(uid.to_owned());
+        target.incarnations += 1;
+        target.session = None;
+        target.start_replay_sent_at = None;
+        target.replay_started = false;
+        if let Some(cleanup) = &mut draft.status.cleanup {
+            cleanup.routed = false;
+        }
+    }
+}
+
+fn create(draft: &mut Draft<'_>) {
+    let (Some(target), Some(image)) =
+        (draft.status.target.clone(), draft.status.checkpoint.as_ref().and_then(|c| c.image.clone()))
+    else {
+        return;
+    };
+    let limit = if draft.forward_only() { INCARNATIONS_MAX } else { table::row(Phase::Restoring).attempts };
+    if target.incarnations >= limit && !draft.past_point_of_no_return() {
+        give_up(draft, target.incarnations);
+        return;
+    }
+    draft.emit(Effect::CreateShadow { node: target.node, image });
+}
+
+fn give_up(draft: &mut Draft<'_>, incarnations: u32) {
+    let message = format!("{incarnations} shadow pods ended before they took part");
+    if draft.forward_only() {
+        let image = draft.status.checkpoint.as_ref().and_then(|c| c.image.clone()).unwrap_or_default();
+        let queue = draft.status.mirror.as_ref().map(|m| m.replay_queue.clone()).unwrap_or_default();
+        let message = format!(
+            "{message}, and the source's RAM is gone; the state is in image {image}, what it lacks is in queue {queue}: \
+             restore it by hand, or delete both"
+        );
+        draft.end(Phase::Failed, reason::RESTORE_FAILED, message);
+    } else {
+        draft.abort(reason::RESTORE_FAILED, message);
+    }
+}
+
+fn fresh(draft: &mut Draft<'_>, uid: &str) {
+    let message =
+        "the shadow pod started fresh, without the source's RAM: the target node's runtime does not restore \
+                   checkpoint images; see docs/operations.md for what it needs"
+            .to_owned();
+    draft.degraded(reason::RESTORED_FRESH, message.clone());
+    if draft.past_point_of_no_return() || draft.forward_only() {
+        draft.emit(Effect::DeleteShadow { uid: uid.to_owned() });
+    } else {
+        draft.abort(reason::RESTORED_FRESH, message);
+    }
+}
+
+/// Makes the current session read `R`. True when it does.
+pub(super) fn drive(draft: &mut Draft<'_>) -> bool {
+    let Some(target) = draft.status.target.clone() else { return false };
+    let (Some(uid), Some(session)) = (target.uid, target.session) else { return false };
+    if target.replay_started {
+        return true;
+    }
+    if draft.is_due_again(target.start_replay_sent_at, START_AGAIN) {
+        let replay_queue =
+            draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
+        let epoch = draft.epoch();
+        draft.command(&uid, epoch, CommandBody::StartReplay { session, replay_queue });
+    }
+    false
+}

@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+use ms2m_app::contract::CommandBody;
+
+use super::Draft;
+use crate::protocol::{Life, QueueView};
+
+/// How long `STOP` may stay unanswered before it is said again.
+const STOP_AGAIN: Duration = Duration::from_secs(3);
+/// How long a source that was told to stop may say nothing before the broker's word is taken instead: above the
+/// heartbeat, after which the broker closes a dead connection by itself.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Stops the source. True when it is known to be stopped.
+pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
+    if draft.handover().stopped_at.is_some() {
+        return true;
+    }
+    let (sent, first) = (draft.handover().stop_sent_at, draft.handover().stop_first_sent_at);
+    if draft.is_due_again(sent, STOP_AGAIN) {
+        let (uid, epoch) = (draft.source_uid(), draft.epoch());
+        draft.command(&uid, epoch, CommandBody::Stop);
+    }
+    // The durable STOP must be in the control queue before anything else is believed: a fresh container of the source
+    // pod obeys it, too.
+    let Some(first) = first else { return false };
+    let gone = draft.source_life() == Life::PodGone;
+    if !gone && !draft.is_due(first, SILENCE) {
+        return false;
+    }
+    let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0, .. }));
+    if !unowned {
+        draft.wake_after(Duration::from_millis(500));
+        return false;
+    }
+    let now = draft.now;
+    let handover = draft.handover();
+    handover.stopped_at = Some(now);
+    handover.stopped = None;
+    true
+}

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use ms2m_app::contract::{CONTRACT_VERSION, CommandBody, Marker};
+
+use super::{Draft, Effect, shadow, stop};
+use crate::{
+    api::{Phase, reason},
+    protocol::{Life, replies},
+};
+
+/// How long an `END` may stay unanswered before it is said again.
+const END_AGAIN: Duration = Duration::from_secs(5);
+
+/// The source stops and the target drains, until the point of no return is recorded.
+pub(super) fn step(draft: &mut Draft<'_>) {
+    shadow::keep(draft);
+    if draft.status.phase != Phase::SwitchingOver
+        || draft.status.abort.as_ref().is_some_and(|abort| !abort.refused)
+    {
+        return;
+    }
+    if !stop::ensure(draft) || !shadow::drive(draft) || waits_for_routes(draft) {
+        return;
+    }
+    if gap(draft) {
+        return;
+    }
+    if drain(draft) {
+        let now = draft.now;
+        draft.handover().point_of_no_return = Some(now);
+    }
+}
+
+/// When nobody knows what the source processed, what it consumed last may still be on its way to `R`.
+fn waits_for_routes(draft: &mut Draft<'_>) -> bool {
+    let settle = draft.migration.spec.replay.settle.as_duration();
+    match (draft.handover().stopped.is_some(), draft.handover().stopped_at) {
+        (false, Some(stopped_at)) => !draft.is_due(stopped_at, settle),
+        _ => false,
+    }
+}
+
+/// Asks the current session to drain `R`. True when it has.
+pub(super) fn drain(draft: &mut Draft<'_>) -> bool {
+    let Some(session) = draft.session() else { return false };
+    let handover = draft.handover();
+    if handover.round_session.as_ref() != Some(&session) {
+        handover.round_session = Some(session.clone());
+        handover.round += 1;
+        handover.end_sent_at = None;
+        handover.gap_at = None;
+        handover.missing.clear();
+    }
+    if handover.drained_session.as_ref() == Some(&session) && handover.drained_round == handover.round {
+        return true;
+    }
+    let (sent, gap) = (handover.end_sent_at, handover.gap_at);
+    if gap.is_none() && draft.is_due_again(sent, END_AGAIN) {
+        send_end(draft, session);
+    }
+    false
+}
+
+fn send_end(draft: &mut Draft<'_>, session: String) {
+    let Some(uid) = draft.status.target.as_ref().and_then(|target| target.uid.clone()) else { return };
+    let queue = draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
+    let (epoch, migration) = (draft.epoch(), draft.migration.uid.to_owned());
+    let (round, ledger) = (draft.handover().round, draft.handover().stopped.clone());
+    let marker = Marker::End { version: CONTRACT_VERSION, migration, epoch, session: session.clone(), round };
+    // What complete means comes first: an END that is read without it waits.
+    draft.command(&uid, epoch, CommandBody::EndReplay { session, ledger });
+    draft.emit(Effect::PublishMarker { queue, marker });
+}
+
+/// A gap may be a message that is still on its way: it is asked about once more. Then it is real. True when there is
+/// one.
+fn gap(draft: &mut Draft<'_>) -> bool {
+    let session = draft.session();
+    let handover = draft.handover();
+    let Some(gap_at) = handover.gap_at.filter(|_| handover.round_session == session) else { return false };
+    let missing = replies::describe(&handover.missing);
+    let settle = draft.migration.spec.replay.settle.as_duration();
+    if !draft.is_due(gap_at, settle) {
+        return true;
+    }
+    if !draft.handover().asked_again {
+        let handover = draft.handover();
+        handover.asked_again = true;
+        handover.round += 1;
+        handover.end_sent_at = None;
+        handover.gap_at = None;
+        return false;
+    }
+    let message = format!(
+        "neither the checkpoint nor the replay queue has messages that the source processed: {missing}"
+    );
+    match draft.source_life() {
+        Life::Alive if !draft.forward_only() => draft.abort(reason::GAP, message),
+        Life::Unknown => draft.wake_after(settle),
+        _ => {
+            let queue =
+                draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
+            let message = format!(
+                "{message}; the source is gone, so they cannot be had from it. The shadow pod holds everything else and \
+                 does not consume; queue {queue} is kept. Publish them again and take over by hand, or start anew"
+            );
+            draft.end(Phase::Failed, reason::GAP, message);
+        }
+    }
+    true
+}

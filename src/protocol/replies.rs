@@ -1,0 +1,207 @@
+//! What a reply changes. Stale ones change nothing; every one is acked, once the status is written.
+
+use ms2m_app::{
+    Ledger,
+    contract::{MissingMessages, Reply, ReplyBody},
+};
+
+use super::{
+    cutoff,
+    draft::{Draft, Probed},
+    phase,
+};
+use crate::api::{Phase, ReplayStatus, reason};
+
+/// How many ranges of missing messages are kept in status.
+const MISSING_MAX: usize = 100;
+
+/// Takes in everything that the applications said.
+pub(super) fn absorb(draft: &mut Draft<'_>) {
+    let seen = draft.seen;
+    for pending in &seen.replies {
+        draft.ack(pending.id);
+        if let Some(reply) = &pending.reply
+            && reply.migration == draft.migration.uid
+        {
+            absorb_one(draft, reply);
+        }
+    }
+}
+
+fn absorb_one(draft: &mut Draft<'_>, reply: &Reply) {
+    let from_source = reply.pod_uid == draft.source_uid();
+    let of_epoch = draft.status.epoch == Some(reply.epoch);
+    match &reply.body {
+        // Asked before the epoch is known, too: it is how the epoch is found.
+        ReplyBody::Probed { last_epoch, nonce, owner, sequenced } if from_source => {
+            draft.probed = Some(Probed {
+                last_epoch: *last_epoch,
+                nonce: nonce.clone(),
+                owner: *owner,
+                sequenced: *sequenced,
+            });
+        }
+        // A fresh process knows no epoch; that it speaks at all from the shadow pod says enough.
+        ReplyBody::Hello { session, nonce, ledger } => hello(draft, reply, session, nonce.as_deref(), ledger),
+        ReplyBody::Synced { nonce, ledger } if from_source && of_epoch => synced(draft, nonce, ledger),
+        ReplyBody::Stopped { nonce, ledger } if from_source && of_epoch => {
+            stopped(draft, nonce.as_deref(), ledger);
+        }
+        ReplyBody::Resumed { .. } if from_source && of_epoch && draft.status.phase == Phase::RollingBack => {
+            draft.cleanup().resumed = true;
+        }
+        ReplyBody::Error { reason, message } => draft.degraded(reason, message.clone()),
+        body if of_epoch => absorb_target(draft, body),
+        _ => {}
+    }
+}
+
+fn absorb_target(draft: &mut Draft<'_>, body: &ReplyBody) {
+    let Some(current) = draft.session() else { return };
+    match body {
+        ReplyBody::ReplayStarted { session } if *session == current => {
+            if let Some(target) = &mut draft.status.target {
+                target.replay_started = true;
+            }
+        }
+        ReplyBody::Progress { session, read, applied, skipped, held } if *session == current => {
+            progress(draft, *read, *applied, *skipped, *held);
+        }
+        ReplyBody::Drained { session, round, ledger } if *session == current => {
+            drained(draft, session, *round, ledger);
+        }
+        ReplyBody::Gap { session, round, missing } if *session == current => {
+            gap(draft, session, *round, missing.clone());
+        }
+        ReplyBody::Switched { session, .. } if *session == current => {
+            let now = draft.now;
+            let handover = draft.handover();
+            if handover.point_of_no_return.is_some() {
+                handover.switched_at.get_or_insert(now);
+                handover.switched_session = Some(session.clone());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A copy says who it is. Valid when its RAM holds this epoch's nonce and all that the source's did at the sync point.
+fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str>, ledger: &Ledger) {
+    let restores = matches!(draft.status.phase, Phase::Restoring | Phase::Replaying | Phase::SwitchingOver);
+    let current = draft.shadow().is_some_and(|shadow| shadow.uid == reply.pod_uid);
+    if !restores || !current {
+        return;
+    }
+    let synced = draft.status.mirror.as_ref().and_then(|mirror| mirror.synced.as_ref());
+    let proven = nonce.is_some()
+        && nonce == draft.status.nonce.as_deref()
+        && synced.is_some_and(|synced| ledger.contains_all(synced));
+    if !proven {
+        draft.restored_fresh = true;
+        return;
+    }
+    phase::note_shadow(draft, &reply.pod_uid);
+    if let Some(target) = &mut draft.status.target
+        && target.session.as_deref() != Some(session)
+    {
+        target.session = Some(session.to_owned());
+        target.start_replay_sent_at = None;
+        target.replay_started = false;
+        if let Some(handover) = &mut draft.status.handover {
+            handover.take_over_sent_at = None;
+        }
+        if let Some(replay) = &mut draft.status.replay {
+            // Another process reads R from its start: what was measured of the last one says nothing about it.
+            *replay = ReplayStatus::default();
+        }
+    }
+}
+
+fn synced(draft: &mut Draft<'_>, nonce: &str, ledger: &Ledger) {
+    if draft.status.phase != Phase::Mirroring || draft.status.nonce.as_deref() != Some(nonce) {
+        return;
+    }
+    if let Some(mirror) = &mut draft.status.mirror
+        && mirror.bound_at.is_some()
+        && mirror.synced.is_none()
+    {
+        mirror.synced = Some(ledger.clone());
+    }
+}
+
+/// The source has stopped. A process without the nonce is a fresh one: its ledger says nothing about the old one's.
+fn stopped(draft: &mut Draft<'_>, nonce: Option<&str>, ledger: &Ledger) {
+    if draft.status.phase != Phase::SwitchingOver {
+        return;
+    }
+    let same_ram = nonce.is_some() && nonce == draft.status.nonce.as_deref();
+    let now = draft.now;
+    let handover = draft.handover();
+    if handover.stopped_at.is_none() {
+        handover.stopped_at = Some(now);
+        handover.stopped = same_ram.then(|| ledger.clone());
+    }
+}
+
+/// Measures at most this often: a rate needs some messages to be one.
+const MEASURE_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: u64) {
+    if draft.status.phase != Phase::Replaying {
+        return;
+    }
+    let Some(super::QueueView::Present { messages, .. }) = draft.seen.replay else { return };
+    let now = draft.now;
+    let measured_at = draft.status.replay.as_ref().and_then(|replay| replay.measured_at);
+    let elapsed = measured_at.map_or(MEASURE_EVERY, |at| draft.since(at));
+    if elapsed < MEASURE_EVERY {
+        return;
+    }
+    let replay = draft.status.replay.get_or_insert_default();
+    cutoff::measure(replay, messages, read, elapsed);
+    replay.measured_at = Some(now);
+    replay.applied = applied;
+    replay.skipped = skipped;
+    replay.held = held;
+    replay.held_since = if held == 0 { None } else { replay.held_since.or(Some(now)) };
+}
+
+fn drained(draft: &mut Draft<'_>, session: &str, round: u32, ledger: &Ledger) {
+    let handover = draft.handover();
+    if handover.round_session.as_deref() != Some(session) || handover.round != round {
+        return;
+    }
+    // The application compared already; a wrong comparison there must not cost a message here.
+    if let Some(stopped) = &handover.stopped {
+        let missing = ledger.missing_from(stopped, MISSING_MAX);
+        if !missing.is_empty() {
+            gap(draft, session, round, missing);
+            return;
+        }
+    }
+    handover.drained_session = Some(session.to_owned());
+    handover.drained_round = round;
+    handover.gap_at = None;
+    handover.missing.clear();
+}
+
+fn gap(draft: &mut Draft<'_>, session: &str, round: u32, mut missing: Vec<MissingMessages>) {
+    missing.truncate(MISSING_MAX);
+    let now = draft.now;
+    let handover = draft.handover();
+    let current = handover.round_session.as_deref() == Some(session) && handover.round == round;
+    if current && handover.gap_at.is_none() && handover.point_of_no_return.is_none() {
+        handover.gap_at = Some(now);
+        let sentence = describe(&missing);
+        handover.missing = missing;
+        draft.degraded(reason::GAP, format!("the target lacks messages of the source's state: {sentence}"));
+    }
+}
+
+/// The missing messages, for a person.
+pub(super) fn describe(missing: &[MissingMessages]) -> String {
+    let shown: Vec<String> =
+        missing.iter().take(10).map(|m| format!("{} {}-{}", m.producer, m.first, m.last)).collect();
+    let more = missing.len().saturating_sub(shown.len());
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more ranges", shown.join(", ")) }
+}
