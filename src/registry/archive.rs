@@ -191,7 +191,7 @@ pub(super) fn read_identity(
     }
     let config = config.ok_or_else(|| incomplete(path, "it has no config.dump"))?;
     let spec = spec.ok_or_else(|| incomplete(path, "it has no spec.dump"))?;
-    identify(&config, &spec).map_err(|error: IdentityError| incomplete(path, error))
+    identify(&config, &spec).map_err(|error: IdentityError| incomplete(path, error.to_string()))
 }
 
 /// The error of a path that cannot be opened.
@@ -206,14 +206,14 @@ pub(super) fn disk(path: &Path, source: io::Error) -> ArchiveError {
     ArchiveError::Disk { path: path.to_owned(), source }
 }
 
-fn incomplete(path: &Path, why: impl ToString) -> ArchiveError {
-    ArchiveError::Incomplete { path: path.to_owned(), why: why.to_string() }
+fn incomplete(path: &Path, why: impl Into<String>) -> ArchiveError {
+    ArchiveError::Incomplete { path: path.to_owned(), why: why.into() }
 }
 
 fn tar_error(path: &Path, error: TarError) -> ArchiveError {
     match error {
         TarError::Read(source) if source.kind() != io::ErrorKind::UnexpectedEof => disk(path, source),
-        error => incomplete(path, error),
+        error => incomplete(path, error.to_string()),
     }
 }
 

@@ -69,7 +69,8 @@ struct Config<'a> {
     created: Option<String>,
     architecture: &'static str,
     os: &'static str,
-    config: ConfigLabels<'a>,
+    #[serde(rename = "config")]
+    runtime: ConfigLabels<'a>,
     rootfs: RootFs<'a>,
     history: [History; 1],
 }
@@ -108,7 +109,7 @@ impl CheckpointImage {
             created: created.clone(),
             architecture: architecture(),
             os: "linux",
-            config: ConfigLabels { labels },
+            runtime: ConfigLabels { labels },
             rootfs: RootFs { kind: "layers", diff_ids: [layer_digest] },
             history: [History { created, created_by: "ms2m transfer" }],
         });

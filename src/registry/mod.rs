@@ -14,7 +14,14 @@ pub mod archive_folder;
 #[cfg(test)]
 #[path = "../../tests/registry/checkpoint_fixture.rs"]
 mod checkpoint_fixture;
+pub mod connection;
+pub mod credentials;
+pub mod delete;
+pub mod error;
+pub mod flags;
 mod identity;
 pub mod image;
+pub mod push;
 pub mod report;
 mod tar_walk;
+pub mod transfer;

@@ -9,7 +9,8 @@ use std::{fs::File, io, os::unix::fs::FileExt as _};
 
 use tar::{EntryType, Header, PaxExtensions};
 
-const BLOCK: u64 = 512;
+const BLOCK_LENGTH: usize = 512;
+const BLOCK: u64 = BLOCK_LENGTH as u64;
 /// A runtime writes some tens of members; the root file system's difference is one of them.
 const MEMBERS_MAX: u32 = 100_000;
 /// Extended attributes and long paths of one member.
@@ -135,11 +136,11 @@ impl<'a> TarWalk<'a> {
         Ok(data)
     }
 
-    fn block(&self, at: u64) -> Result<[u8; BLOCK as usize], TarError> {
+    fn block(&self, at: u64) -> Result<[u8; BLOCK_LENGTH], TarError> {
         if at + BLOCK > self.bytes {
             return Err(TarError::Truncated { needed: at + 2 * BLOCK, bytes: self.bytes });
         }
-        let mut block = [0; BLOCK as usize];
+        let mut block = [0; BLOCK_LENGTH];
         self.file.read_exact_at(&mut block, at)?;
         Ok(block)
     }
@@ -191,7 +192,7 @@ impl Extension {
     }
 }
 
-fn checked_header(block: &[u8; BLOCK as usize], at: u64) -> Result<&Header, TarError> {
+fn checked_header(block: &[u8; BLOCK_LENGTH], at: u64) -> Result<&Header, TarError> {
     let header = Header::from_byte_slice(block);
     // The checksum counts its own field as eight blanks.
     let sum: u32 =
