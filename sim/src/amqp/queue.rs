@@ -61,9 +61,9 @@ pub(super) struct Queue {
     pub(super) exclusive: Option<u64>,
     pub(super) arguments: FieldTable,
     pub(super) consumers: Vec<Consumer>,
-    messages: VecDeque<Stored>,
-    next_position: u64,
-    turn: usize,
+    pub(super) messages: VecDeque<Stored>,
+    pub(super) next_position: u64,
+    pub(super) turn: usize,
 }
 
 impl Queue {
