@@ -43,6 +43,7 @@ pub use lockstep::client_threads;
 pub use simulation::run;
 pub use trace::{take_trace, trace, trace_hash};
 pub use trace_layer::TraceLayer;
+pub(crate) use trace_layer::without_log;
 pub use virtual_clock::{EPOCH, wall_clock};
 
 /// Appends a line to the trace of the current run: `trace!(host, "applied {seq}")`.

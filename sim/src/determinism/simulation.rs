@@ -1,7 +1,10 @@
 use std::{
     cell::RefCell,
     mem, panic,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -15,6 +18,7 @@ const STACK_BYTES: usize = 32 << 20;
 pub(super) struct Simulation {
     trace: Mutex<Vec<String>>,
     guests: Guests,
+    quiet: AtomicBool,
 }
 
 thread_local! {
@@ -41,6 +45,15 @@ impl Simulation {
 
     pub(super) fn guests(&self) -> &Guests {
         &self.guests
+    }
+
+    /// Whether log events are left out of the trace at present.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::SeqCst);
     }
 
     pub(super) fn append(&self, line: String) {
@@ -75,11 +88,21 @@ struct SimulationThread(Arc<Simulation>);
 impl SimulationThread {
     fn enter(seed: u64) -> Self {
         let simulation = Arc::new(Simulation::default());
-        random::seed(seed);
         virtual_clock::start();
         simulation.join();
+        draw_what_is_drawn_once();
+        random::seed(seed);
         Self(simulation)
     }
+}
+
+/// Lets crates that keep a random value for the whole process draw it now, always the same one.
+///
+/// They would draw it in the first run of a process otherwise, and shift the randomness of that one alone.
+fn draw_what_is_drawn_once() {
+    random::seed(0);
+    // The maps of kube's stores, by `ahash`.
+    drop(kube::runtime::reflector::store::<k8s_openapi::api::core::v1::Pod>());
 }
 
 impl Drop for SimulationThread {
