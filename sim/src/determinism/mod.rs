@@ -30,6 +30,8 @@ mod libc_random;
 #[allow(unsafe_code, reason = "replaces libc's syscall, nanosleep and clock_nanosleep")]
 mod libc_wait;
 pub(crate) mod lockstep;
+#[allow(unsafe_code, reason = "sched_setaffinity(2) has no safe binding")]
+mod processor;
 mod random;
 #[allow(unsafe_code, reason = "enters the kernel without libc, whose entry this crate replaces")]
 mod raw_syscall;

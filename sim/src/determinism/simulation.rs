@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use super::{lockstep::Guests, random, virtual_clock};
+use super::{lockstep::Guests, processor, random, virtual_clock};
 
 /// Whole operators run as one future each in unoptimised builds too.
 const STACK_BYTES: usize = 32 << 20;
@@ -87,6 +87,7 @@ struct SimulationThread(Arc<Simulation>);
 
 impl SimulationThread {
     fn enter(seed: u64) -> Self {
+        processor::stay_on_one();
         let simulation = Arc::new(Simulation::default());
         virtual_clock::start();
         simulation.join();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapin::ConnectionProperties;
+use lapin::{ConnectionProperties, options::BasicQosOptions};
 use ms2m_app::io::Dial as _;
 use ms2m_sim::{
     determinism::{client_threads, run, take_trace},
@@ -120,7 +120,7 @@ fn a_server_that_crashes_breaks_the_connection() {
             let connection = connect().await?;
             let channel = connection.create_channel().await?;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            let error = channel.basic_qos(1, Default::default()).await.unwrap_err();
+            let error = channel.basic_qos(1, BasicQosOptions::default()).await.unwrap_err();
             trace!("client", "{}", connection.status().connected());
             threads_end().await;
             assert!(!error.to_string().is_empty());

@@ -87,10 +87,10 @@ pub(crate) fn alone(test: &str) -> bool {
     }
     let mut command = Command::new(env::current_exe().unwrap());
     let output = command.args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let text =
+    let report =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    println!("{text}");
+    println!("{report}");
     assert!(output.status.success(), "{test} fails alone");
-    assert!(text.contains("1 passed"), "there is no test {test}");
+    assert!(report.contains("1 passed"), "there is no test {test}");
     false
 }
