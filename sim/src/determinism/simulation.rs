@@ -1,5 +1,5 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     mem, panic,
     sync::{
         Arc, Mutex, PoisonError,
@@ -22,12 +22,17 @@ pub(super) struct Simulation {
 }
 
 thread_local! {
+    /// Looked at first, and without a destructor: libc calls come from every thread, at any moment of its life.
+    static TAKES_PART: Cell<bool> = const { Cell::new(false) };
     static CURRENT: RefCell<Option<Arc<Simulation>>> = const { RefCell::new(None) };
 }
 
 impl Simulation {
     /// The run that this thread belongs to.
     pub(super) fn current() -> Option<Arc<Self>> {
+        if !TAKES_PART.get() {
+            return None;
+        }
         // A thread that is being torn down, or that is just joining, belongs to none.
         CURRENT.try_with(|current| current.try_borrow().ok()?.clone()).ok().flatten()
     }
@@ -35,10 +40,12 @@ impl Simulation {
     /// Makes this thread one of the run's.
     pub(super) fn join(self: &Arc<Self>) {
         CURRENT.with_borrow_mut(|current| *current = Some(Arc::clone(self)));
+        TAKES_PART.set(true);
     }
 
     /// Ends this thread's part in the run.
     pub(super) fn part() {
+        TAKES_PART.set(false);
         // Without a slot there is nothing to part from.
         let _ = CURRENT.try_with(|current| current.borrow_mut().take());
     }
