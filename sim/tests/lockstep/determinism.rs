@@ -1,6 +1,6 @@
 //! Connections of several hosts are a function of the seed, crashes included.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 use ms2m_sim::{
     determinism::{TraceLayer, run, take_trace, trace_hash},
@@ -27,7 +27,6 @@ fn trace_of(seed: u64, log: Option<Level>) -> Vec<String> {
         sim.step().unwrap();
         bounce(&mut sim, "three");
         sim.run().unwrap();
-        drop(sim);
         take_trace()
     };
     run(seed, move || match log {
@@ -58,6 +57,16 @@ fn the_same_seed_gives_the_same_trace() {
         hashes.insert(trace_hash(&first));
     }
     assert_eq!(hashes.len(), 20, "different seeds give different runs");
+}
+
+#[test]
+fn runs_beside_each_other_do_not_touch_each_other() {
+    let alone: Vec<_> = (0..4).map(|seed| trace_of(seed, None)).collect();
+    let beside: Vec<_> = (0..12).map(|number| thread::spawn(move || trace_of(number % 4, None))).collect();
+    for (number, trace) in beside.into_iter().enumerate() {
+        let seed = number % 4;
+        assert_same(seed as u64, &alone[seed], &trace.join().unwrap());
+    }
 }
 
 #[test]
