@@ -100,6 +100,29 @@ fn a_simulation_that_is_dropped_half_way_ends_its_threads() {
 }
 
 #[test]
+fn a_panic_in_a_host_ends_every_thread() {
+    // The threads of tests beside it would be counted too.
+    if !alone("ending::a_panic_in_a_host_ends_every_thread") {
+        return;
+    }
+    let before = io_loop_threads();
+    let outcome = std::panic::catch_unwind(|| {
+        run(1, || {
+            let mut sim = with_server(1);
+            sim.host("client", || talk("client", 5, 1000));
+            sim.client("oracle", async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                panic!("an invariant is broken");
+            });
+            sim.run().unwrap();
+        });
+    });
+    let message = outcome.unwrap_err().downcast_ref::<&str>().copied().unwrap_or_default();
+    assert!(message.contains("a spawned task panicked"), "{message}");
+    assert_no_thread_is_left(&before);
+}
+
+#[test]
 fn many_runs_in_one_process_leave_no_thread() {
     // The threads of tests beside it would be counted too.
     if !alone("ending::many_runs_in_one_process_leave_no_thread") {
