@@ -44,13 +44,13 @@ pub(super) fn patched(
     Ok(object)
 }
 
-fn strategic(resource: &Resource, live: &mut Value, patch: &Value, path: &mut Vec<String>) {
-    match (&mut *live, patch) {
-        (Value::Object(live), Value::Object(patch)) => {
-            if patch.get("$patch").is_some_and(|directive| directive == "replace") {
+fn strategic(resource: &Resource, live: &mut Value, wanted: &Value, path: &mut Vec<String>) {
+    match (&mut *live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            if wanted.get("$patch").is_some_and(|order| order == "replace") {
                 live.clear();
             }
-            for (name, value) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
+            for (name, value) in wanted.iter().filter(|(name, _)| !name.starts_with('$')) {
                 if value.is_null() {
                     live.remove(name);
                     continue;
@@ -65,12 +65,12 @@ fn strategic(resource: &Resource, live: &mut Value, patch: &Value, path: &mut Ve
                 path.pop();
             }
         }
-        (Value::Array(live), Value::Array(patch)) => match list_shape(resource, path) {
+        (Value::Array(live), Value::Array(wanted)) => match list_shape(resource, path) {
             Shape::Map(keys) => {
-                for item in patch {
+                for item in wanted {
                     let key = key_element(&keys, item);
                     let same = |current: &Value| key_element(&keys, current) == key;
-                    if item.get("$patch").is_some_and(|directive| directive == "delete") {
+                    if item.get("$patch").is_some_and(|order| order == "delete") {
                         live.retain(|current| !same(current));
                     } else if let Some(current) = live.iter_mut().find(|current| same(current)) {
                         strategic(resource, current, item, path);
@@ -80,11 +80,11 @@ fn strategic(resource: &Resource, live: &mut Value, patch: &Value, path: &mut Ve
                 }
             }
             Shape::Set => {
-                live.extend(patch.iter().filter(|item| !live.contains(item)).cloned().collect::<Vec<_>>())
+                live.extend(wanted.iter().filter(|item| !live.contains(item)).cloned().collect::<Vec<_>>());
             }
-            Shape::Atomic => live.clone_from(patch),
+            Shape::Atomic => live.clone_from(wanted),
         },
-        (live, patch) => live.clone_from(patch),
+        (live, wanted) => live.clone_from(wanted),
     }
 }
 

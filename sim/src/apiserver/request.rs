@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn paths_name_collections_objects_and_subresources() {
         let owned = |parts: [&str; 5]| {
-            let [a, b, c, d, e] = parts.map(str::to_owned);
-            (a, b, c, d, e)
+            let [group, plural, namespace, name, subresource] = parts.map(str::to_owned);
+            (group, plural, namespace, name, subresource)
         };
         for (path, parts) in [
             ("/api/v1/pods", ["", "pods", "", "", ""]),

@@ -53,7 +53,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 0,
-            bookmark_interval: Duration::from_secs(60),
+            bookmark_interval: Duration::from_mins(1),
             controller_delay: Duration::from_millis(10),
         }
     }

@@ -212,9 +212,9 @@ impl Store {
 impl Change {
     /// The watch event that a client with this selector sees, if any: an object that stops matching is deleted to it.
     pub(super) fn event(&self, selector: &Selector) -> Option<(&'static str, Arc<Value>)> {
-        let matched = self.before.as_ref().is_some_and(|before| selector.matches(before));
-        let matches = !self.deleted && selector.matches(&self.object);
-        match (matched, matches) {
+        let was_seen = self.before.as_ref().is_some_and(|before| selector.matches(before));
+        let is_seen = !self.deleted && selector.matches(&self.object);
+        match (was_seen, is_seen) {
             (false, true) => Some(("ADDED", self.object.clone())),
             (true, true) => Some(("MODIFIED", self.object.clone())),
             (true, false) => Some(("DELETED", self.last_seen())),

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How long a watch lasts when the client does not say.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(1800);
+const TIMEOUT_DEFAULT: Duration = Duration::from_mins(30);
 /// How long before its end a watch gets a last bookmark.
 const LAST_BOOKMARK_LEAD: Duration = Duration::from_secs(2);
 

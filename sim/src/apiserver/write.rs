@@ -200,28 +200,11 @@ impl Store {
             }
             return Ok((self.create(write, configuration)?, true));
         };
-        self.check_preconditions(write, &live, &configuration)?;
+        check_preconditions(write, &live, &configuration)?;
         restrict_to_subresource(write, &mut configuration);
         let mut merged = apply(&write.resource, &live, &configuration, &write.writer, force)?;
         set_meta(&mut merged, "resourceVersion", json!(meta(&live, "resourceVersion")));
         Ok((self.replace(write, &live, merged)?, false))
-    }
-
-    fn check_preconditions(&self, write: &Write, live: &Value, proposed: &Value) -> Result<(), ApiError> {
-        let key = &write.key;
-        let version = meta(proposed, "resourceVersion");
-        if !version.is_empty() && version != meta(live, "resourceVersion") {
-            return Err(ApiError::stale(&key.group, &key.plural, &key.name));
-        }
-        let uid = meta(proposed, "uid");
-        if !uid.is_empty() && uid != meta(live, "uid") {
-            let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                meta(live, "uid")
-            );
-            return Err(ApiError::conflict(&key.group, &key.plural, &key.name, &why));
-        }
-        Ok(())
     }
 
     /// A controller's write: past the checks that guard clients' writes, owned by the controller all the same.
@@ -260,7 +243,7 @@ impl Store {
 
     /// The common end of update, patch and apply.
     fn replace(&mut self, write: &Write, live: &Arc<Value>, proposed: Value) -> Result<Arc<Value>, ApiError> {
-        self.check_preconditions(write, live, &proposed)?;
+        check_preconditions(write, live, &proposed)?;
         let resource = &write.resource;
         let mut object = carried_over(write, live, proposed);
         super::object::drop_nulls(&mut object);
@@ -292,6 +275,24 @@ impl Store {
         }
         Ok(self.commit(write.key.clone(), object))
     }
+}
+
+/// A write that names a version or a uid means that one only.
+fn check_preconditions(write: &Write, live: &Value, proposed: &Value) -> Result<(), ApiError> {
+    let key = &write.key;
+    let version = meta(proposed, "resourceVersion");
+    if !version.is_empty() && version != meta(live, "resourceVersion") {
+        return Err(ApiError::stale(&key.group, &key.plural, &key.name));
+    }
+    let uid = meta(proposed, "uid");
+    if !uid.is_empty() && uid != meta(live, "uid") {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            meta(live, "uid")
+        );
+        return Err(ApiError::conflict(&key.group, &key.plural, &key.name, &why));
+    }
+    Ok(())
 }
 
 /// Whether nothing holds a terminating object back any more.

@@ -62,10 +62,10 @@ fn count_ended_pods(store: &mut Store, key: &Key, job: &Value) {
         if !has_ended(&pod) || !finalizers(&pod).iter().any(|one| one == TRACKING_FINALIZER) {
             continue;
         }
-        let counter = if phase(&pod) == "Succeeded" { "succeeded" } else { "failed" };
+        let outcome = if phase(&pod) == "Succeeded" { "succeeded" } else { "failed" };
         store.rewrite(key, MANAGER, "status", |job| {
-            let counted = job["status"][counter].as_i64().unwrap_or_default() + 1;
-            job["status"][counter] = json!(counted);
+            let counted = job["status"][outcome].as_i64().unwrap_or_default() + 1;
+            job["status"][outcome] = json!(counted);
         });
         release(store, &pod_key);
     }

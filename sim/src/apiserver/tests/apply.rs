@@ -10,7 +10,7 @@ use super::{
     world::{client, server, status},
 };
 
-fn settings(data: Value) -> Patch<Value> {
+fn settings(data: &Value) -> Patch<Value> {
     Patch::Apply(json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": data,
     }))
@@ -25,9 +25,9 @@ async fn applying_creates_the_object_and_applying_the_same_again_changes_nothing
     let server = server();
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&server));
     let params = PatchParams::apply("operator");
-    let first = maps.patch("settings", &params, &settings(json!({ "a": "1" }))).await.unwrap();
+    let first = maps.patch("settings", &params, &settings(&json!({ "a": "1" }))).await.unwrap();
     tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    let again = maps.patch("settings", &params, &settings(json!({ "a": "1" }))).await.unwrap();
+    let again = maps.patch("settings", &params, &settings(&json!({ "a": "1" }))).await.unwrap();
     assert_eq!(again, first);
     let managed = first.managed_fields();
     assert_eq!(managed.len(), 1);
@@ -44,29 +44,29 @@ async fn applying_creates_the_object_and_applying_the_same_again_changes_nothing
 #[tokio::test(start_paused = true)]
 async fn a_field_that_a_manager_no_longer_applies_is_removed_unless_somebody_else_owns_it() {
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&server()));
-    maps.patch("settings", &PatchParams::apply("one"), &settings(json!({ "a": "1", "b": "1", "c": "1" })))
+    maps.patch("settings", &PatchParams::apply("one"), &settings(&json!({ "a": "1", "b": "1", "c": "1" })))
         .await
         .unwrap();
-    maps.patch("settings", &PatchParams::apply("two"), &settings(json!({ "b": "1" }))).await.unwrap();
+    maps.patch("settings", &PatchParams::apply("two"), &settings(&json!({ "b": "1" }))).await.unwrap();
     let left =
-        maps.patch("settings", &PatchParams::apply("one"), &settings(json!({ "a": "1" }))).await.unwrap();
+        maps.patch("settings", &PatchParams::apply("one"), &settings(&json!({ "a": "1" }))).await.unwrap();
     assert_eq!(data(&left), json!({ "a": "1", "b": "1" }));
-    let left = maps.patch("settings", &PatchParams::apply("two"), &settings(json!({}))).await.unwrap();
+    let left = maps.patch("settings", &PatchParams::apply("two"), &settings(&json!({}))).await.unwrap();
     assert_eq!(data(&left), json!({ "a": "1" }));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_field_of_another_manager_conflicts_until_it_is_forced() {
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&server()));
-    maps.patch("settings", &PatchParams::apply("one"), &settings(json!({ "a": "1" }))).await.unwrap();
+    maps.patch("settings", &PatchParams::apply("one"), &settings(&json!({ "a": "1" }))).await.unwrap();
     let two = PatchParams::apply("two");
-    let refused = maps.patch("settings", &two, &settings(json!({ "a": "2" }))).await.unwrap_err();
+    let refused = maps.patch("settings", &two, &settings(&json!({ "a": "2" }))).await.unwrap_err();
     let said = status(&refused);
     assert_eq!((said.code, said.reason.as_str()), (409, "Conflict"));
     assert_eq!(said.message, "Apply failed with 1 conflict: conflict with \"one\": .data.a");
     assert_eq!(said.details.as_ref().unwrap().causes[0].reason, "FieldManagerConflict");
 
-    let taken = maps.patch("settings", &two.force(), &settings(json!({ "a": "2" }))).await.unwrap();
+    let taken = maps.patch("settings", &two.force(), &settings(&json!({ "a": "2" }))).await.unwrap();
     assert_eq!(data(&taken), json!({ "a": "2" }));
     let owners: Vec<&str> =
         taken.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
@@ -77,11 +77,11 @@ async fn a_field_of_another_manager_conflicts_until_it_is_forced() {
 async fn an_ordinary_write_owns_what_it_changed() {
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&server()));
     let operator = PatchParams::apply("operator");
-    maps.patch("settings", &operator, &settings(json!({ "a": "1", "b": "1" }))).await.unwrap();
+    maps.patch("settings", &operator, &settings(&json!({ "a": "1", "b": "1" }))).await.unwrap();
     let edit = Patch::Merge(json!({ "data": { "a": "person" } }));
     maps.patch("settings", &PatchParams::default(), &edit).await.unwrap();
     let refused =
-        maps.patch("settings", &operator, &settings(json!({ "a": "1", "b": "1" }))).await.unwrap_err();
+        maps.patch("settings", &operator, &settings(&json!({ "a": "1", "b": "1" }))).await.unwrap_err();
     assert_eq!(
         status(&refused).message,
         "Apply failed with 1 conflict: conflict with \"test\" using v1: .data.a"
@@ -92,7 +92,7 @@ async fn an_ordinary_write_owns_what_it_changed() {
 async fn an_apply_with_a_stale_version_conflicts() {
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&server()));
     let operator = PatchParams::apply("operator");
-    let first = maps.patch("settings", &operator, &settings(json!({ "a": "1" }))).await.unwrap();
+    let first = maps.patch("settings", &operator, &settings(&json!({ "a": "1" }))).await.unwrap();
     let versioned = |version: Option<String>, a: &str| {
         Patch::Apply(json!({
             "apiVersion": "v1", "kind": "ConfigMap",

@@ -86,7 +86,7 @@ async fn a_pod_on_a_node_waits_for_its_kubelet_and_one_without_a_node_does_not()
     let sooner =
         pods.delete("placed", &DeleteParams::default().grace_period(5)).await.unwrap().left().unwrap();
     assert_eq!(sooner.metadata.deletion_grace_period_seconds, Some(5));
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     assert!(pods.get_opt("placed").await.unwrap().is_some(), "only the kubelet confirms");
     pods.delete("placed", &DeleteParams::default().grace_period(0)).await.unwrap();
     assert_eq!(pods.get_opt("placed").await.unwrap(), None);
@@ -109,7 +109,7 @@ async fn dependents_stay_when_they_are_orphaned() {
     let owner = create(&server, json!({ "name": "owner" })).await;
     create(&server, owned_by(&owner, "child")).await;
     maps(&server).delete("owner", &DeleteParams::orphan()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(names(&server), ["child"]);
     assert_eq!(maps(&server).get("child").await.unwrap().owner_references(), []);
 }
@@ -122,7 +122,7 @@ async fn an_owner_that_is_deleted_in_the_foreground_goes_last() {
     child["finalizers"] = json!(["ms2m.io/cleanup"]);
     create(&server, child).await;
     maps(&server).delete("owner", &DeleteParams::foreground()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(names(&server), ["child", "owner"]);
     let none: Patch<Value> = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     maps(&server).patch("child", &PatchParams::default(), &none).await.unwrap();

@@ -28,7 +28,7 @@ fn migrations(client: kube::Client) -> Api<DynamicObject> {
     Api::namespaced_with(client, "default", &ApiResource::from_gvk_with_plural(&kind, "statefulmigrations"))
 }
 
-fn migration(spec: Value) -> DynamicObject {
+fn migration(spec: &Value) -> DynamicObject {
     from(json!({
         "apiVersion": "migration.ms2m.io/v1alpha1",
         "kind": "StatefulMigration",
@@ -110,7 +110,7 @@ async fn a_write_that_changes_nothing_keeps_the_version() {
 async fn status_is_written_through_its_subresource_only_and_does_not_count_as_a_generation() {
     let migrations = migrations(client(&server()));
     let spec = json!({ "sourcePod": "orders-0" });
-    let mut object = migration(spec.clone());
+    let mut object = migration(&spec);
     object.data["status"] = json!({ "phase": "Completed" });
     let created = migrations.create(&PostParams::default(), &object).await.unwrap();
     assert_eq!(created.data.get("status"), None, "a new object has no status");
@@ -133,7 +133,7 @@ async fn status_is_written_through_its_subresource_only_and_does_not_count_as_a_
 async fn a_status_update_is_a_compare_and_swap_when_it_names_a_version() {
     let migrations = migrations(client(&server()));
     let created =
-        migrations.create(&PostParams::default(), &migration(json!({ "sourcePod": "a" }))).await.unwrap();
+        migrations.create(&PostParams::default(), &migration(&json!({ "sourcePod": "a" }))).await.unwrap();
     let patch = |phase: &str| {
         Patch::Merge(json!({
             "metadata": { "resourceVersion": created.resource_version() },

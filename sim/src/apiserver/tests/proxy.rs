@@ -25,9 +25,10 @@ impl Dial for Kubelet {
                 hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
                     let line =
                         json!({ "method": request.method().as_str(), "uri": request.uri().to_string() });
-                    let (code, text) = match request.uri().path().contains("missing") {
-                        true => (404, "pod does not exist".to_owned()),
-                        false => (200, line.to_string()),
+                    let (code, text) = if request.uri().path().contains("missing") {
+                        (404, "pod does not exist".to_owned())
+                    } else {
+                        (200, line.to_string())
                     };
                     http::Response::builder().status(code).body(Full::new(Bytes::from(text)))
                 });

@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ async fn a_stalled_watch_tells_nothing_until_it_is_released_and_then_everything(
     assert_eq!(told(&events.try_next().await.unwrap().unwrap()), "ADDED a");
     server.stall_watches(RequestMatch::from_client("test").of("configmaps"));
     create(&server, "b", "db").await;
-    assert!(tokio::time::timeout(Duration::from_secs(120), events.try_next()).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_mins(2), events.try_next()).await.is_err());
     server.release_watches();
     assert_eq!(told(&events.try_next().await.unwrap().unwrap()), "ADDED b");
 }
@@ -153,7 +153,7 @@ async fn metadata_only_watches_and_lists_leave_the_rest_out() {
     let server = server();
     let pods: Api<Pod> = Api::default_namespaced(client(&server));
     pods.create(&PostParams::default(), &pod("orders-0")).await.unwrap();
-    let list = pods.list_metadata(&Default::default()).await.unwrap();
+    let list = pods.list_metadata(&ListParams::default()).await.unwrap();
     assert_eq!(list.items[0].metadata.name.as_deref(), Some("orders-0"));
     let mut events = Box::pin(pods.watch_metadata(&WatchParams::default(), "0").await.unwrap());
     let first = events.try_next().await.unwrap().unwrap();
