@@ -1,10 +1,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amq_protocol::frame::AMQPFrame;
+use amq_protocol::{frame::AMQPFrame, types::AMQPValue};
+use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
     broker::{BindingView, Broker, Client, QueueSnapshot},
+    queue::{Message, Queue, text},
+    routing::{Binding, Exchange},
     session::Session,
 };
 
@@ -75,5 +78,37 @@ impl SharedBroker {
     /// From now on publishes are routed but not confirmed, or confirmed again.
     pub fn withhold_confirms(&self, withhold: bool) {
         self.lock().withholds_confirms = withhold;
+    }
+}
+
+impl SharedBroker {
+    /// Puts an exchange there, and a durable queue bound to it, past the network: for the set-up of a scenario.
+    pub fn provide(&self, exchange: &str, kind: &str, queue: &str, routing_key: &str) {
+        let mut broker = self.lock();
+        let (kind, name) = (kind.to_owned(), exchange.to_owned());
+        broker.exchanges.entry(name).or_insert(Exchange { kind, durable: true, auto_delete: false });
+        broker.queues.entry(queue.to_owned()).or_insert_with(|| Queue { durable: true, ..Queue::default() });
+        broker.bind(Binding {
+            exchange: exchange.to_owned(),
+            queue: queue.to_owned(),
+            routing_key: routing_key.to_owned(),
+            arguments: Default::default(),
+        });
+    }
+
+    /// Producer and sequence of every ready message of a queue, in order; what carries none is left out.
+    pub fn identities(&self, queue: &str) -> Vec<(String, u64)> {
+        let broker = self.lock();
+        let Some(queue) = broker.queues.get(queue) else { return Vec::new() };
+        queue.messages.iter().filter_map(|stored| identity(&stored.message)).collect()
+    }
+}
+
+fn identity(message: &Message) -> Option<(String, u64)> {
+    let headers = message.properties.headers().as_ref()?;
+    let producer = text(headers, HEADER_PRODUCER)?;
+    match headers.inner().get(HEADER_SEQ)? {
+        AMQPValue::LongLongInt(seq) => Some((producer, u64::try_from(*seq).ok()?)),
+        _ => None,
     }
 }

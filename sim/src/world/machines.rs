@@ -46,6 +46,10 @@ pub struct Container {
     pub container: String,
     /// Its node.
     pub node: String,
+    /// How many containers of its pod and name came before it.
+    pub attempt: u32,
+    /// Address of its sandbox.
+    pub pod_ip: String,
     /// The image that it came from, a checkpoint's base image included.
     pub base_image: String,
     /// The checkpoint that it was restored from.
@@ -118,7 +122,7 @@ impl Machines {
                 _ => return,
             }
         };
-        sim.crash(host);
+        crate::network::crash(sim, host);
         self.exited(container_id, Exit { code, message: String::new() });
     }
 

@@ -5,14 +5,18 @@
 //! ```
 
 mod archive;
+mod fault;
 mod images;
 mod machines;
 mod program;
 mod runtime;
+mod scenario;
 mod transfer;
 
 pub use archive::Archive;
+pub use fault::{Fault, UnknownFault};
 pub use images::{Image, Images};
 pub use machines::{Container, Machines, State};
 pub use program::{Launch, Main, Memory, Program, Snapshot};
 pub use runtime::SimRuntime;
+pub use scenario::Scenario;

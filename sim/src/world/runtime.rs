@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::{oneshot, watch};
 
 use super::{Archive, Container, Image, Machines, Program, Snapshot, machines::Request, transfer};
-use crate::kubelet::{ContainerSpec, Exit, Runtime, RuntimeError, StartedContainer};
+use crate::kubelet::{ContainerSpec, Exit, RunningContainer, Runtime, RuntimeError, StartedContainer};
 
 /// Pulling an image and making a sandbox, and what a restore takes more: measured on containerd 2.1 and CRIU 4.2.
 const START: Duration = Duration::from_millis(400);
@@ -86,6 +86,8 @@ impl Runtime for SimRuntime {
                     pod: spec.pod.clone(),
                     container: spec.container.clone(),
                     node: self.node.clone(),
+attempt: spec.attempt,
+pod_ip: String::new(),
                     base_image,
                     restored_from: archive.map(|archive| archive.serial),
                     memory: launch.memory,
@@ -102,7 +104,11 @@ impl Runtime for SimRuntime {
             container_id
         };
         let ip = address.await.map_err(|_| RuntimeError::Failed("the node is going down".to_owned()))?;
-        Ok(StartedContainer { container_id, pod_ip: ip.to_string() })
+        let pod_ip = ip.to_string();
+        if let Some(container) = self.machines.lock().containers.get_mut(&container_id) {
+            container.pod_ip.clone_from(&pod_ip);
+        }
+        Ok(StartedContainer { container_id, pod_ip })
     }
 
     async fn wait(&self, container_id: &str) -> Result<Exit, RuntimeError> {
@@ -154,5 +160,20 @@ impl Runtime for SimRuntime {
         tokio::time::sleep(WRITE).await;
         self.machines.lock().archives.insert((self.node.clone(), archive.to_owned()), taken);
         Ok(ARCHIVE_BYTES)
+    }
+
+    async fn running(&self) -> Result<Vec<RunningContainer>, RuntimeError> {
+        let state = self.machines.lock();
+        let here =
+            state.containers.iter().filter(|(_, container)| container.node == self.node && container.runs());
+        Ok(here
+            .map(|(container_id, container)| RunningContainer {
+                container_id: container_id.clone(),
+                pod_uid: container.pod_uid.clone(),
+                container: container.container.clone(),
+                attempt: container.attempt,
+                pod_ip: container.pod_ip.clone(),
+            })
+            .collect())
     }
 }

@@ -33,6 +33,8 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
                 pod: spec.pod.clone(),
                 container: spec.container.clone(),
                 node: node.to_owned(),
+attempt: spec.attempt,
+pod_ip: String::new(),
                 base_image: spec.image.clone(),
                 restored_from: None,
                 memory: Box::new(NoMemory),
