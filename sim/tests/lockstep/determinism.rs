@@ -9,7 +9,7 @@ use ms2m_sim::{
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::world::{alone, talk, with_server};
+use crate::world::{alone, assert_same, talk, with_server};
 
 /// Three hosts with several connections each; one crashes and comes back.
 fn trace_of(seed: u64, log: Option<Level>) -> Vec<String> {
@@ -36,15 +36,6 @@ fn trace_of(seed: u64, log: Option<Level>) -> Vec<String> {
             tracing::subscriber::with_default(subscriber, body)
         }
     })
-}
-
-#[track_caller]
-fn assert_same(seed: u64, first: &[String], second: &[String]) {
-    let differs = first.iter().zip(second).position(|(first, second)| first != second);
-    if let Some(line) = differs {
-        panic!("seed {seed}, line {line}:\n  {}\n  {}", first[line], second[line]);
-    }
-    assert_eq!(first.len(), second.len(), "seed {seed}: one trace goes on");
 }
 
 #[test]

@@ -6,13 +6,13 @@ use lapin::{ConnectionProperties, options::BasicQosOptions};
 use ms2m_app::io::Dial as _;
 use ms2m_sim::{
     determinism::{client_threads, run, take_trace},
-    network::{SimDial, bounce, crash, serve, sim_builder},
+    network::{SimDial, bounce, crash, sim_builder},
     trace,
 };
 
 use crate::{
-    handshake_server::{HEARTBEAT_SECS, serve_connection},
-    world::{connect, uri, with_server},
+    tiny_broker::HEARTBEAT_SECS,
+    world::{connect, serve_broker, uri, with_server},
 };
 
 /// Runs `client` on a host of its own against a server.
@@ -167,7 +167,7 @@ fn retries_pause_in_simulated_time() {
         let mut sim = sim_builder(1).build();
         sim.host("mq", || async {
             tokio::time::sleep(Duration::from_secs(2)).await;
-            serve(5672, serve_connection).await
+            serve_broker().await
         });
         sim.client("client", async {
             let properties = retrying(ConnectionProperties::default());

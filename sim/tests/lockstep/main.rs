@@ -5,5 +5,6 @@
 mod determinism;
 mod ending;
 mod failing;
-mod handshake_server;
+mod messages;
+mod tiny_broker;
 mod world;

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     env, fs,
     process::Command,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -16,13 +17,19 @@ use ms2m_sim::{
 };
 use turmoil::Sim;
 
-use crate::handshake_server;
+use crate::tiny_broker::{Queue, serve_connection};
 
 /// A network in which `mq` serves AMQP.
 pub(crate) fn with_server(seed: u64) -> Sim<'static> {
     let mut sim = sim_builder(seed).build();
-    sim.host("mq", || serve(5672, handshake_server::serve_connection));
+    sim.host("mq", serve_broker);
     sim
+}
+
+/// Serves AMQP on the host that is running.
+pub(crate) async fn serve_broker() -> turmoil::Result {
+    let queue = Rc::<Queue>::default();
+    serve(5672, move |stream| serve_connection(stream, Rc::clone(&queue))).await
 }
 
 pub(crate) fn uri(text: &str) -> AMQPUri {
@@ -93,4 +100,13 @@ pub(crate) fn alone(test: &str) -> bool {
     assert!(output.status.success(), "{test} fails alone");
     assert!(report.contains("1 passed"), "there is no test {test}");
     false
+}
+
+#[track_caller]
+pub(crate) fn assert_same(seed: u64, first: &[String], second: &[String]) {
+    let differs = first.iter().zip(second).position(|(first, second)| first != second);
+    if let Some(line) = differs {
+        panic!("seed {seed}, line {line}:\n  {}\n  {}", first[line], second[line]);
+    }
+    assert_eq!(first.len(), second.len(), "seed {seed}: one trace goes on");
 }
