@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod broker;
 pub mod kubernetes;
 pub mod protocol;
 pub mod registry;

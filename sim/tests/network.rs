@@ -1,4 +1,5 @@
 //! `Dial` and the listeners over the simulated network, with plain bytes and with HTTP.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 use std::{cell::RefCell, io::ErrorKind, net::Ipv4Addr, rc::Rc, time::Duration};
 
@@ -127,20 +128,20 @@ fn a_server_can_be_stopped_and_listen_again() {
 }
 
 /// The sizes of the pieces in which one write of `length` bytes arrives.
-fn pieces(seed: u64, delivery: Delivery, length: usize) -> Vec<usize> {
+fn arriving(seed: u64, delivery: Delivery, length: usize) -> Vec<usize> {
     run(seed, move || {
         delivery.select();
         let (sizes, complete) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
         let mut sim = sim_builder(seed).build();
-        let (seen, all) = (sizes.clone(), complete.clone());
+        let (pieces, all) = (sizes.clone(), complete.clone());
         sim.host("server", move || {
-            let (seen, all) = (seen.clone(), all.clone());
+            let (pieces, all) = (pieces.clone(), all.clone());
             serve(80, move |mut stream| {
-                let (seen, all) = (seen.clone(), all.clone());
+                let (pieces, all) = (pieces.clone(), all.clone());
                 async move {
                     let mut buffer = vec![0; length];
                     while let Ok(size @ 1..) = stream.read(&mut buffer).await {
-                        seen.borrow_mut().push(size);
+                        pieces.borrow_mut().push(size);
                     }
                     all.notify_one();
                 }
@@ -161,12 +162,12 @@ fn pieces(seed: u64, delivery: Delivery, length: usize) -> Vec<usize> {
 
 #[test]
 fn fragmented_delivery_cuts_writes_by_the_seed() {
-    assert_eq!(pieces(3, Delivery::Whole, 1000), [1000]);
-    let cut = pieces(3, Delivery::Fragmented, 1000);
+    assert_eq!(arriving(3, Delivery::Whole, 1000), [1000]);
+    let cut = arriving(3, Delivery::Fragmented, 1000);
     assert!(cut.len() > 1, "{cut:?}");
     assert_eq!(cut.iter().sum::<usize>(), 1000);
-    assert_eq!(cut, pieces(3, Delivery::Fragmented, 1000));
-    assert_ne!(cut, pieces(4, Delivery::Fragmented, 1000));
+    assert_eq!(cut, arriving(3, Delivery::Fragmented, 1000));
+    assert_ne!(cut, arriving(4, Delivery::Fragmented, 1000));
 }
 
 #[tokio::test]

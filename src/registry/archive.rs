@@ -290,6 +290,26 @@ mod tests {
         assert_eq!(archive.identity().container_id, "5f1c");
     }
 
+    proptest::proptest! {
+        /// Whatever a header says, as long as its checksum is right, the answer is an answer.
+        #[test]
+        fn no_header_makes_it_panic(
+            changes in proptest::collection::vec((0_usize..30, 0_usize..512, proptest::num::u8::ANY), 1..8)
+        ) {
+            let mut bytes = Checkpoint::of("5f1c").in_pax_format().bytes();
+            for (block, offset, value) in changes {
+                let start = (block * 512).min(bytes.len() - 512);
+                bytes[start + offset] = value;
+                let mut header = tar::Header::from_byte_slice(&bytes[start..start + 512]).clone();
+                header.set_cksum();
+                bytes[start..start + 512].copy_from_slice(header.as_bytes());
+            }
+            if let Ok(archive) = open(&bytes) {
+                proptest::prop_assert!(!archive.identity().container_id.is_empty());
+            }
+        }
+    }
+
     #[test]
     fn the_checkpoint_of_another_container_is_refused() {
         let archive = open(&Checkpoint::of("5f1c").bytes()).expect("a whole archive");

@@ -140,7 +140,11 @@ async fn a_signal_ends_it_at_once_and_with_a_report() {
     let child = node.push(&registry, &[]).spawn().expect("started");
     waiting.recv().await.expect("the upload began");
     let pid = child.id().expect("it runs").to_string();
-    let killed = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill ran");
+    let killed = tokio::process::Command::new("sh")
+        .args(["-c", &format!("kill -TERM {pid}")])
+        .status()
+        .await
+        .expect("kill ran");
     assert!(killed.success());
     let outcome = node.outcome_of(child).await;
     assert_eq!(outcome.failure().0, "Interrupted");

@@ -1,1 +1,53 @@
 //! A simulated Kubernetes API server with the controllers that a migration needs.
+//!
+//! ```text
+//!   kube client ──TCP──► serve_connection      HTTP/1.1, one task per connection
+//!                             │
+//!                 faults · access · journal    what may go wrong, what was asked
+//!                             │
+//!                           Store              objects, versions, history: synchronous, one step per request
+//!                          ╱     ╲
+//!                    watches     controllers   cursors into the history · scheduler, Jobs, garbage
+//! ```
+//!
+//! Objects are plain JSON; built-in kinds must decode as their `k8s-openapi` types. Custom resources are pruned,
+//! defaulted and checked by their schema, except for `pattern` and CEL rules, which are not evaluated.
+
+mod access;
+mod admission;
+mod apply;
+mod controllers;
+mod delete;
+mod discovery;
+mod error;
+mod execute;
+mod faults;
+mod fields;
+mod http;
+mod identity;
+mod journal;
+mod object;
+mod ownership;
+mod patch;
+mod proxy;
+mod request;
+mod resource;
+mod schema;
+mod selector;
+mod server;
+mod store;
+mod topology;
+mod watch;
+mod write;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use self::{
+    access::Denied,
+    faults::{Fault, FaultEffect, RequestMatch},
+    http::serve_connection,
+    journal::RequestRecord,
+    request::Verb,
+    server::{ApiServer, Refused, Settings},
+};

@@ -30,6 +30,8 @@ mod libc_random;
 #[allow(unsafe_code, reason = "replaces libc's syscall, nanosleep and clock_nanosleep")]
 mod libc_wait;
 pub(crate) mod lockstep;
+#[allow(unsafe_code, reason = "sched_setaffinity(2) has no safe binding")]
+mod processor;
 mod random;
 #[allow(unsafe_code, reason = "enters the kernel without libc, whose entry this crate replaces")]
 mod raw_syscall;
@@ -43,6 +45,7 @@ pub use lockstep::client_threads;
 pub use simulation::run;
 pub use trace::{take_trace, trace, trace_hash};
 pub use trace_layer::TraceLayer;
+pub(crate) use trace_layer::without_log;
 pub use virtual_clock::{EPOCH, wall_clock};
 
 /// Appends a line to the trace of the current run: `trace!(host, "applied {seq}")`.

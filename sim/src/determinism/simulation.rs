@@ -1,11 +1,14 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     mem, panic,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
-use super::{lockstep::Guests, random, virtual_clock};
+use super::{lockstep::Guests, processor, random, virtual_clock};
 
 /// Whole operators run as one future each in unoptimised builds too.
 const STACK_BYTES: usize = 32 << 20;
@@ -15,15 +18,21 @@ const STACK_BYTES: usize = 32 << 20;
 pub(super) struct Simulation {
     trace: Mutex<Vec<String>>,
     guests: Guests,
+    quiet: AtomicBool,
 }
 
 thread_local! {
+    /// Looked at first, and without a destructor: libc calls come from every thread, at any moment of its life.
+    static TAKES_PART: Cell<bool> = const { Cell::new(false) };
     static CURRENT: RefCell<Option<Arc<Simulation>>> = const { RefCell::new(None) };
 }
 
 impl Simulation {
     /// The run that this thread belongs to.
     pub(super) fn current() -> Option<Arc<Self>> {
+        if !TAKES_PART.get() {
+            return None;
+        }
         // A thread that is being torn down, or that is just joining, belongs to none.
         CURRENT.try_with(|current| current.try_borrow().ok()?.clone()).ok().flatten()
     }
@@ -31,16 +40,27 @@ impl Simulation {
     /// Makes this thread one of the run's.
     pub(super) fn join(self: &Arc<Self>) {
         CURRENT.with_borrow_mut(|current| *current = Some(Arc::clone(self)));
+        TAKES_PART.set(true);
     }
 
     /// Ends this thread's part in the run.
     pub(super) fn part() {
+        TAKES_PART.set(false);
         // Without a slot there is nothing to part from.
         let _ = CURRENT.try_with(|current| current.borrow_mut().take());
     }
 
     pub(super) fn guests(&self) -> &Guests {
         &self.guests
+    }
+
+    /// Whether log events are left out of the trace at present.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::SeqCst);
     }
 
     pub(super) fn append(&self, line: String) {
@@ -74,12 +94,23 @@ struct SimulationThread(Arc<Simulation>);
 
 impl SimulationThread {
     fn enter(seed: u64) -> Self {
+        processor::stay_on_one();
         let simulation = Arc::new(Simulation::default());
-        random::seed(seed);
         virtual_clock::start();
         simulation.join();
+        draw_what_is_drawn_once();
+        random::seed(seed);
         Self(simulation)
     }
+}
+
+/// Lets crates that keep a random value for the whole process draw it now, always the same one.
+///
+/// They would draw it in the first run of a process otherwise, and shift the randomness of that one alone.
+fn draw_what_is_drawn_once() {
+    random::seed(0);
+    // The maps of kube's stores, by `ahash`.
+    drop(kube::runtime::reflector::store::<k8s_openapi::api::core::v1::Pod>());
 }
 
 impl Drop for SimulationThread {

@@ -16,6 +16,8 @@ pub fn trace(host: &dyn fmt::Display, message: fmt::Arguments<'_>) {
 }
 
 /// Takes the lines that the current run has traced so far; empty outside a run.
+///
+/// Take them before the simulation is dropped: what its tasks trace while they are dropped has no certain order.
 pub fn take_trace() -> Vec<String> {
     Simulation::current().map(|simulation| simulation.take_trace()).unwrap_or_default()
 }

@@ -6,7 +6,16 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::trace;
+use super::{simulation::Simulation, trace};
+
+/// Keeps what is logged while `act` runs, and by the client threads that it ends, out of the trace: the tasks of a
+/// crashing host end in no particular order.
+pub(crate) fn without_log(act: impl FnOnce()) {
+    let set = |quiet| Simulation::current().inspect(|simulation| simulation.set_quiet(quiet));
+    set(true);
+    act();
+    set(false);
+}
 
 /// Appends `tracing`'s events to the trace: turmoil's packets, what kube, lapin and hyper log, and our own.
 ///
@@ -27,7 +36,7 @@ impl TraceLayer {
 impl<S: Subscriber> Layer<S> for TraceLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
-        if *metadata.level() > self.most_verbose {
+        if *metadata.level() > self.most_verbose || Simulation::current().is_none_or(|run| run.is_quiet()) {
             return;
         }
         let mut fields = Fields(String::new());

@@ -21,6 +21,14 @@ pub trait Runtime: Send + Sync + 'static {
         archive: &str,
         timeout: Duration,
     ) -> Result<u64, RuntimeError>;
+
+    /// The containers that run on this node, whoever started them, in any order.
+    ///
+    /// A kubelet that starts anew asks this first: it takes its pods' containers over and removes those of pods that
+    /// are gone. A runtime whose containers never outlive their kubelet has none to tell of.
+    async fn running(&self) -> Result<Vec<RunningContainer>, RuntimeError> {
+        Ok(Vec::new())
+    }
 }
 
 /// One container, resolved: no references into the API are left.
@@ -68,6 +76,21 @@ pub struct HostPathMount {
 pub struct StartedContainer {
     /// The runtime's id, unique for ever.
     pub container_id: String,
+    /// Address of its sandbox.
+    pub pod_ip: String,
+}
+
+/// A container that was found running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningContainer {
+    /// The runtime's id.
+    pub container_id: String,
+    /// UID of the pod that it was started for.
+    pub pod_uid: String,
+    /// Name of the container.
+    pub container: String,
+    /// The attempt that it was started as.
+    pub attempt: u32,
     /// Address of its sandbox.
     pub pod_ip: String,
 }

@@ -1,14 +1,9 @@
-use std::{
-    future::Future,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    panic,
-};
+use std::{future::Future, io, net::Ipv4Addr, panic};
 
 use ms2m_app::io::BoxStream;
 use tokio::task::{JoinError, JoinSet};
 
-use super::Delivery;
+use super::{Delivery, socket::Socket};
 
 /// Listens on `port` of the simulated host that is running, and handles each connection in a task of its own.
 ///
@@ -20,7 +15,10 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-    let accept = async || listener.accept().await.map(|(stream, peer)| (Delivery::apply(stream), peer));
+    let accept = async || {
+        let (stream, _) = listener.accept().await?;
+        Ok(Delivery::apply(Socket::new(stream)?))
+    };
     Ok(accept_all(accept, handle).await?)
 }
 
@@ -33,18 +31,15 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let accept = async || {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, _) = listener.accept().await?;
         // Fails only when the peer is gone already, which its handler will notice.
         let _ = stream.set_nodelay(true);
-        Ok((Box::new(stream) as BoxStream, peer))
+        Ok(Box::new(stream) as BoxStream)
     };
     accept_all(accept, handle).await
 }
 
-async fn accept_all<F, Fut>(
-    accept: impl AsyncFn() -> io::Result<(BoxStream, SocketAddr)>,
-    handle: F,
-) -> io::Result<()>
+async fn accept_all<F, Fut>(accept: impl AsyncFn() -> io::Result<BoxStream>, handle: F) -> io::Result<()>
 where
     F: Fn(BoxStream) -> Fut,
     Fut: Future<Output = ()> + 'static,
@@ -55,7 +50,7 @@ where
             biased;
             Some(ended) = connections.join_next() => propagate_panic(ended),
             accepted = accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     connections.spawn_local(handle(stream));
                 }
                 // The peer gave up between its SYN and our accept: its loss.

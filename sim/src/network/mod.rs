@@ -7,8 +7,10 @@ mod builder;
 mod delivery;
 mod dial;
 mod listener;
+mod socket;
 
 pub use builder::sim_builder;
 pub use delivery::{Delivery, Fragmented};
 pub use dial::SimDial;
 pub use listener::{serve, serve_tcp};
+pub use socket::{bounce, crash};

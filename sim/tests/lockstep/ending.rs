@@ -1,15 +1,15 @@
 //! No thread outlives its host, whenever that crashes.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use lapin::ConnectionProperties;
 use ms2m_app::io::Dial as _;
 use ms2m_sim::{
     determinism::{client_threads, run},
-    network::SimDial,
+    network::{SimDial, bounce, crash},
 };
 
-use crate::world::{assert_no_thread_is_left, io_loop_threads, talk, uri, with_server};
+use crate::world::{alone, assert_no_thread_is_left, io_loop_threads, talk, uri, with_server};
 
 /// Crashes a host that opens and uses three connections after `ticks`, and returns how many threads it had.
 fn crash_after(ticks: u64) -> usize {
@@ -20,9 +20,9 @@ fn crash_after(ticks: u64) -> usize {
             sim.step().unwrap();
         }
         let threads = client_threads();
-        sim.crash("client");
+        crash(&mut sim, "client");
         assert_eq!(client_threads(), 0, "after {ticks} ticks");
-        sim.bounce("client");
+        bounce(&mut sim, "client");
         for _ in 0..20 {
             sim.step().unwrap();
         }
@@ -54,7 +54,7 @@ fn threads_that_wait_for_a_retry_end_when_their_host_crashes() {
             sim.step().unwrap();
         }
         assert_eq!(client_threads(), 1);
-        sim.crash("client");
+        crash(&mut sim, "client");
         assert_eq!(client_threads(), 0);
     });
 }
@@ -77,10 +77,10 @@ fn threads_that_recover_their_connection_end_when_their_host_crashes() {
             }
         };
         run_for(&mut sim, Duration::from_secs(1));
-        sim.crash("mq");
+        crash(&mut sim, "mq");
         run_for(&mut sim, Duration::from_secs(3));
         assert_eq!(client_threads(), 1);
-        sim.crash("client");
+        crash(&mut sim, "client");
         assert_eq!(client_threads(), 0);
     });
 }
@@ -99,27 +99,38 @@ fn a_simulation_that_is_dropped_half_way_ends_its_threads() {
     });
 }
 
-/// Set in the process that runs nothing but [`many_runs`].
-const ALONE: &str = "MS2M_TEST_COUNT_THREADS";
-
-/// Counts the operating system's threads, for which no other test may run beside it.
 #[test]
-fn many_runs_in_one_process_leave_no_thread() {
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "ending::many_runs", "--nocapture"])
-        .env(ALONE, "1")
-        .status();
-    assert!(status.unwrap().success());
+fn a_panic_in_a_host_ends_every_thread() {
+    // The threads of tests beside it would be counted too.
+    if !alone("ending::a_panic_in_a_host_ends_every_thread") {
+        return;
+    }
+    let before = io_loop_threads();
+    let outcome = std::panic::catch_unwind(|| {
+        run(1, || {
+            let mut sim = with_server(1);
+            sim.host("client", || talk("client", 5, 1000));
+            sim.client("oracle", async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                panic!("an invariant is broken");
+            });
+            sim.run().unwrap();
+        });
+    });
+    let message = outcome.unwrap_err().downcast_ref::<&str>().copied().unwrap_or_default();
+    assert!(message.contains("a spawned task panicked"), "{message}");
+    assert_no_thread_is_left(&before);
 }
 
 #[test]
-fn many_runs() {
-    if std::env::var_os(ALONE).is_none() {
+fn many_runs_in_one_process_leave_no_thread() {
+    // The threads of tests beside it would be counted too.
+    if !alone("ending::many_runs_in_one_process_leave_no_thread") {
         return;
     }
     let before = io_loop_threads();
     let mut most = 0;
-    for seed in 0..300 {
+    for seed in 0..150 {
         run(seed, move || {
             let mut sim = with_server(seed);
             sim.host("one", || talk("one", 2, 20));
@@ -127,14 +138,14 @@ fn many_runs() {
             for step in 0..60 {
                 sim.step().unwrap();
                 if step == 10 + seed % 30 {
-                    sim.crash("one");
-                    sim.bounce("one");
+                    crash(&mut sim, "one");
+                    bounce(&mut sim, "one");
                 }
             }
         });
         most = most.max(io_loop_threads().len());
     }
-    println!("1800 connections; at most {most} threads at the end of a run");
+    println!("900 connections; at most {most} threads at the end of a run");
     assert!(most < 50, "{most} threads");
     assert_no_thread_is_left(&before);
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use lapin::ConnectionProperties;
+use lapin::{ConnectionProperties, options::BasicQosOptions};
 use ms2m_app::io::Dial as _;
 use ms2m_sim::{
     determinism::{client_threads, run, take_trace},
-    network::{SimDial, serve, sim_builder},
+    network::{SimDial, bounce, crash, serve, sim_builder},
     trace,
 };
 
@@ -101,13 +101,13 @@ fn a_connect_to_a_crashed_host_hangs_until_it_is_given_up() {
             trace!("client", "{}", if gave_up.is_err() { "gave up" } else { "got an answer" });
             std::future::pending().await
         });
-        sim.crash("mq");
+        crash(&mut sim, "mq");
         for _ in 0..1000 {
             sim.step().unwrap();
         }
         assert_eq!(take_trace(), ["    3.000000 client       gave up"]);
         assert_eq!(client_threads(), 1, "lapin goes on trying, as it would on a real machine");
-        sim.crash("client");
+        crash(&mut sim, "client");
         assert_eq!(client_threads(), 0);
     });
 }
@@ -120,7 +120,7 @@ fn a_server_that_crashes_breaks_the_connection() {
             let connection = connect().await?;
             let channel = connection.create_channel().await?;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            let error = channel.basic_qos(1, Default::default()).await.unwrap_err();
+            let error = channel.basic_qos(1, BasicQosOptions::default()).await.unwrap_err();
             trace!("client", "{}", connection.status().connected());
             threads_end().await;
             assert!(!error.to_string().is_empty());
@@ -129,7 +129,7 @@ fn a_server_that_crashes_breaks_the_connection() {
         while sim.elapsed() < Duration::from_secs(1) {
             sim.step().unwrap();
         }
-        sim.crash("mq");
+        crash(&mut sim, "mq");
         sim.run().unwrap();
         assert!(take_trace().last().unwrap().ends_with("false"));
     });
@@ -198,9 +198,9 @@ fn automatic_recovery_pauses_in_simulated_time() {
             }
         };
         run_until(&mut sim, 1);
-        sim.crash("mq");
+        crash(&mut sim, "mq");
         run_until(&mut sim, 3);
-        sim.bounce("mq");
+        bounce(&mut sim, "mq");
         sim.run().unwrap();
     });
 }

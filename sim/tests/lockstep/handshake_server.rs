@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use amq_protocol::{
     frame::{AMQPFrame, gen_frame, parse_frame},
     protocol::{AMQPClass, basic, channel, connection},
+    types::FieldTable,
 };
 use ms2m_app::io::BoxStream;
 use ms2m_sim::trace;
@@ -60,7 +61,7 @@ fn answer(frame: &AMQPFrame) -> Option<(u16, AMQPClass)> {
     let start = || connection::Start {
         version_major: 0,
         version_minor: 9,
-        server_properties: Default::default(),
+        server_properties: FieldTable::default(),
         mechanisms: "PLAIN".into(),
         locales: "en_US".into(),
     };

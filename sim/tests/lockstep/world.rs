@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    env, fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -73,4 +74,23 @@ pub(crate) fn assert_no_thread_is_left(before: &BTreeSet<String>) {
         assert!(Instant::now() < deadline, "{} threads are left", io_loop_threads().len());
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether this process runs only the calling test, whose name is `test`; if not, starts one that does and expects
+/// it to succeed.
+#[must_use]
+pub(crate) fn alone(test: &str) -> bool {
+    const ALONE: &str = "MS2M_TEST_ALONE";
+
+    if env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut command = Command::new(env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let report =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    println!("{report}");
+    assert!(output.status.success(), "{test} fails alone");
+    assert!(report.contains("1 passed"), "there is no test {test}");
+    false
 }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Guest;
 use crate::determinism::simulation::Simulation;
@@ -16,8 +16,10 @@ impl Guests {
 
     /// Makes the guest that is parked on the word at `address` due. Returns whether there is one.
     pub(in crate::determinism) fn wake_parked_on(&self, address: usize) -> bool {
+        // The place of a thread that has ended may be another's by now.
+        let is_parked = |guest: &&Arc<Guest>| guest.parking_place() == address && !guest.baton().is_gone();
         // The list is released first: waking a task may wake a lock's waiter, which leads here again.
-        let parked = self.list().iter().find(|guest| guest.parking_place() == address).cloned();
+        let parked = self.list().iter().find(is_parked).cloned();
         parked.inspect(|guest| guest.make_due()).is_some()
     }
 
@@ -42,7 +44,7 @@ impl Guests {
         self.list().retain(|guest| !guest.baton().is_gone());
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Guest>>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<Guest>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,9 @@
-use std::{cell::RefCell, sync::Arc, thread, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tracing::{dispatcher, subscriber::NoSubscriber};
 
@@ -6,6 +11,8 @@ use super::Guest;
 use crate::determinism::{random, simulation::Simulation};
 
 thread_local! {
+    /// Looked at first, and without a destructor: libc calls come from every thread, at any moment of its life.
+    static IS_TAKEN: Cell<bool> = const { Cell::new(false) };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
 }
 
@@ -17,6 +24,7 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        IS_TAKEN.set(false);
         self.log = None;
         Simulation::part();
         random::release();
@@ -26,6 +34,9 @@ impl Drop for Seat {
 
 /// The guest whose thread this is.
 pub(in crate::determinism) fn this_guest() -> Option<Arc<Guest>> {
+    if !IS_TAKEN.get() {
+        return None;
+    }
     // A thread that is being torn down, or that is just being seated, is none.
     SEAT.try_with(|seat| seat.try_borrow().ok()?.as_ref().map(|seat| Arc::clone(&seat.guest))).ok().flatten()
 }
@@ -41,6 +52,7 @@ pub(super) fn take(guest: &Arc<Guest>) {
     );
     let log = (!guest.dispatch().is::<NoSubscriber>()).then(|| dispatcher::set_default(guest.dispatch()));
     SEAT.with_borrow_mut(|seat| *seat = Some(Seat { guest: Arc::clone(guest), log }));
+    IS_TAKEN.set(true);
     learn_parking_place(guest);
     random::seed(guest.seed());
     if let Some(simulation) = guest.simulation() {

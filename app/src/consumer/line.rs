@@ -1,0 +1,322 @@
+//! One AMQP connection of a consumer, and what the engine's steps mean on it.
+
+use std::{future::Future, io, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    message::Delivery,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+        QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable, ShortString},
+};
+
+use super::{ConsumerConfig, RamCell, parse};
+use crate::{
+    contract::{HEADER_PRODUCER, HEADER_SEQ, Reply, control_queue, dead_letter_queue, replies_queue},
+    engine::{Origin, Publication, Step, StepResult},
+    io::Dial,
+};
+
+/// How long the broker may take for one call.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How many messages of `R` are delivered ahead.
+const REPLAY_PREFETCH: u16 = 256;
+/// Header of a dead letter: why it is one.
+const HEADER_ERROR: &str = "x-ms2m-error";
+
+/// Why a connection is given up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    /// The client says so.
+    #[error("broker: {0}")]
+    Broker(#[from] lapin::Error),
+    /// The broker does not answer.
+    #[error("the broker did not answer within {DEADLINE:?}: {0}")]
+    Timeout(&'static str),
+    /// A consumer ended without an error.
+    #[error("the broker ended a consumer")]
+    Ended,
+    /// The broker did not take a message.
+    #[error("the broker refused a message")]
+    Nacked,
+    /// A message of ours cannot be written.
+    #[error("a message cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+    /// Nobody says which pod this is.
+    #[error("{0}")]
+    Identity(io::Error),
+    /// Between asking and connecting the process became a copy.
+    #[error("the process was restored in another pod")]
+    Moved,
+}
+
+/// A connection and its channels.
+pub(super) struct Line {
+    connection: Connection,
+    queue: String,
+    prefetch: u16,
+    /// Publishing, and the control queue.
+    out: Channel,
+    control_queue: String,
+    flush_token: String,
+    control: Option<lapin::Consumer>,
+    primary: Option<(Channel, lapin::Consumer)>,
+    replay: Option<(Channel, lapin::Consumer)>,
+    dead_letters_declared: bool,
+}
+
+async fn within<T>(what: &'static str, call: impl Future<Output = lapin::Result<T>>) -> Result<T, LineError> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(LineError::Timeout(what)),
+    }
+}
+
+impl Line {
+    pub(super) async fn connect(
+        config: &ConsumerConfig,
+        dial: &dyn Dial,
+        name: &str,
+    ) -> Result<Self, LineError> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = within("connect", dial.connect_amqp(config.uri.clone(), properties)).await?;
+        let out = within("open a channel", connection.create_channel()).await?;
+        within("select confirms", out.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(Self {
+            connection,
+            queue: config.queue.clone(),
+            prefetch: config.prefetch,
+            out,
+            control_queue: String::new(),
+            flush_token: String::new(),
+            control: None,
+            primary: None,
+            replay: None,
+            dead_letters_declared: false,
+        })
+    }
+
+    /// Declares and consumes this pod's control queue. Refused while the broker still believes in the last connection.
+    pub(super) async fn open_control(&mut self, pod_uid: &str, flush_token: String) -> Result<(), LineError> {
+        self.control_queue = control_queue(pod_uid);
+        self.flush_token = flush_token;
+        self.declare(&self.control_queue).await?;
+        let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
+        let consume = self.out.basic_consume(
+            self.control_queue.as_str().into(),
+            "".into(),
+            options,
+            FieldTable::default(),
+        );
+        self.control = Some(within("consume the control queue", consume).await?);
+        Ok(())
+    }
+
+    async fn declare(&self, queue: &str) -> Result<(), LineError> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        within("declare", self.out.queue_declare(queue.into(), options, FieldTable::default())).await?;
+        Ok(())
+    }
+
+    /// Takes in everything that has arrived, without waiting.
+    pub(super) fn take_in_ready<S: Clone + Default>(&mut self, ram: &RamCell<S>) -> Result<(), LineError> {
+        while let Some(taken) = self.take_in_next(ram).now_or_never() {
+            taken?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next delivery, and takes it in.
+    pub(super) async fn take_in_next<S: Clone + Default>(
+        &mut self,
+        ram: &RamCell<S>,
+    ) -> Result<(), LineError> {
+        let Self { control, primary, replay, flush_token, .. } = self;
+        tokio::select! {
+            biased;
+            delivery = next(control.as_mut()) => {
+                let delivery = delivery.ok_or(LineError::Ended)??;
+                let tag = delivery.delivery_tag;
+                match parse::flush_token(&delivery) {
+                    Some(token) if token == *flush_token => ram.lock().control_was_read(tag),
+                    // Left over from a connection that died before it read it.
+                    Some(_) => ram.lock().ack_control(tag),
+                    None => ram.lock().commanded(tag, parse::command(&delivery)),
+                }
+            }
+            delivery = next(primary.as_mut().map(|(_, consumer)| consumer)) => match delivery {
+                Some(delivery) => ram.lock().delivered(parse::arrival(Origin::Primary, delivery?)),
+                None => {
+                    self.primary = None;
+                    ram.lock().primary_cancelled();
+                }
+            },
+            delivery = next(replay.as_mut().map(|(_, consumer)| consumer)) => match delivery {
+                Some(delivery) => ram.lock().delivered(parse::arrival(Origin::Replay, delivery?)),
+                None => {
+                    self.replay = None;
+                    ram.lock().replay_gone();
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Does what the engine asks for.
+    pub(super) async fn perform(&mut self, step: &Step) -> Result<StepResult, LineError> {
+        match step {
+            Step::FlushControl => self.flush_control().await,
+            Step::AckControl(tag) => {
+                within("ack", self.out.basic_ack(*tag, BasicAckOptions::default())).await?;
+                Ok(StepResult::Done)
+            }
+            Step::OpenPrimary => self.open_primary().await,
+            Step::ClosePrimary => self.close_primary().await,
+            Step::OpenReplay(queue) => self.open_replay(queue).await,
+            Step::Reply(reply) => self.reply(reply).await,
+            Step::Work(duration) => {
+                if !duration.is_zero() {
+                    tokio::time::sleep(*duration).await;
+                }
+                Ok(StepResult::Done)
+            }
+            Step::Publish(publication) => self.publish(publication).await,
+            Step::Ack(origin, tag) => self.ack(*origin, *tag).await,
+            Step::Exit(_) => Ok(StepResult::Done),
+        }
+    }
+
+    async fn flush_control(&self) -> Result<StepResult, LineError> {
+        let headers = table([(parse::HEADER_FLUSH, AMQPValue::LongString(self.flush_token.as_str().into()))]);
+        self.send("", &self.control_queue, &[], headers).await
+    }
+
+    async fn open_primary(&mut self) -> Result<StepResult, LineError> {
+        let channel = within("open a channel", self.connection.create_channel()).await?;
+        within("qos", channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
+        let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
+        let consume =
+            channel.basic_consume(self.queue.as_str().into(), "".into(), options, FieldTable::default());
+        match within("consume", consume).await {
+            Ok(consumer) => {
+                self.primary = Some((channel, consumer));
+                Ok(StepResult::Done)
+            }
+            Err(error) => self.refused(error),
+        }
+    }
+
+    /// A channel error is an answer; a connection error is the end of the line.
+    fn refused(&self, error: LineError) -> Result<StepResult, LineError> {
+        if matches!(error, LineError::Broker(_)) && self.connection.status().connected() {
+            tracing::debug!(%error, "refused");
+            return Ok(StepResult::Refused);
+        }
+        Err(error)
+    }
+
+    async fn close_primary(&mut self) -> Result<StepResult, LineError> {
+        if let Some((channel, _)) = self.primary.take() {
+            within("close a channel", channel.close(200, "stopped".into())).await?;
+        }
+        Ok(StepResult::Done)
+    }
+
+    async fn open_replay(&mut self, queue: &str) -> Result<StepResult, LineError> {
+        let channel = within("open a channel", self.connection.create_channel()).await?;
+        within("qos", channel.basic_qos(REPLAY_PREFETCH, BasicQosOptions::default())).await?;
+        let from_start = table([("x-stream-offset", AMQPValue::LongString("first".into()))]);
+        let consume =
+            channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), from_start);
+        match within("consume", consume).await {
+            Ok(consumer) => {
+                self.replay = Some((channel, consumer));
+                Ok(StepResult::Done)
+            }
+            Err(error) => self.refused(error),
+        }
+    }
+
+    async fn ack(&self, origin: Origin, tag: u64) -> Result<StepResult, LineError> {
+        let channel = match origin {
+            Origin::Primary => self.primary.as_ref().map(|(channel, _)| channel),
+            Origin::Replay => self.replay.as_ref().map(|(channel, _)| channel),
+        };
+        // Tag 0 would ack everything; it stands for a message that was acked when it was set aside.
+        if let Some(channel) = channel.filter(|_| tag > 0) {
+            within("ack", channel.basic_ack(tag, BasicAckOptions::default())).await?;
+        }
+        Ok(StepResult::Done)
+    }
+
+    async fn reply(&self, reply: &Reply) -> Result<StepResult, LineError> {
+        let body = serde_json::to_vec(reply)?;
+        self.send("", &replies_queue(&reply.migration), &body, FieldTable::default()).await
+    }
+
+    async fn publish(&mut self, publication: &Publication) -> Result<StepResult, LineError> {
+        let mut headers = Vec::new();
+        if let Some(id) = &publication.id {
+            let seq = i64::try_from(id.seq).unwrap_or(i64::MAX);
+            headers.push((HEADER_PRODUCER, AMQPValue::LongString(id.producer.as_str().into())));
+            headers.push((HEADER_SEQ, AMQPValue::LongLongInt(seq)));
+        }
+        let Some(why) = &publication.dead_letter else {
+            return self
+                .send(&publication.exchange, &publication.routing_key, &publication.body, table(headers))
+                .await;
+        };
+        headers.push((HEADER_ERROR, AMQPValue::LongString(why.as_str().into())));
+        let queue = dead_letter_queue(&self.queue);
+        if !self.dead_letters_declared {
+            self.declare(&queue).await?;
+            self.dead_letters_declared = true;
+        }
+        match self.send("", &queue, &publication.body, table(headers)).await? {
+            StepResult::Done => Ok(StepResult::Done),
+            // It was deleted since: declared again with the next connection, and nothing is acked before.
+            _ => Err(LineError::Nacked),
+        }
+    }
+
+    /// Publishes persistently, and waits for the confirm.
+    async fn send(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        headers: FieldTable,
+    ) -> Result<StepResult, LineError> {
+        let options = BasicPublishOptions { mandatory: exchange.is_empty(), ..Default::default() };
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type(ShortString::from("application/json"))
+            .with_headers(headers);
+        let publish = async {
+            self.out.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await
+        };
+        match within("confirm a publish", publish).await? {
+            Confirmation::Ack(None) => Ok(StepResult::Done),
+            Confirmation::Ack(Some(_)) => Ok(StepResult::Unroutable),
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(LineError::Nacked),
+        }
+    }
+}
+
+async fn next(consumer: Option<&mut lapin::Consumer>) -> Option<lapin::Result<Delivery>> {
+    match consumer {
+        Some(consumer) => consumer.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn table<'a>(entries: impl IntoIterator<Item = (&'a str, AMQPValue)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert(name.into(), value);
+    }
+    table
+}

@@ -1,0 +1,158 @@
+use super::{
+    Arrival, Origin, Ram,
+    ram::{Complete, Role, Subscription},
+    step::Say,
+};
+use crate::contract::ReplyBody;
+
+/// How many ranges of missing messages a `GAP` names.
+const MISSING_MAX: usize = 100;
+
+impl<S> Ram<S> {
+    /// Says what is due of its own accord: `HELLO` until it is heard, `PROGRESS` while replaying. True when it did.
+    pub(super) fn speak(&mut self) -> bool {
+        if self.answer_rounds() {
+            return true;
+        }
+        let Some(participation) = self.participation.clone() else { return false };
+        let is_target = self.role() == Role::Target;
+        let Some(target) = self.target.clone().filter(|_| is_target) else { return false };
+        let say = |body| Say {
+            migration: participation.migration.clone(),
+            epoch: participation.epoch,
+            body,
+            answers: None,
+        };
+        if target.replay_queue.is_none() {
+            if !std::mem::take(&mut self.line.hello_due) {
+                return false;
+            }
+            let nonce = participation.nonce.clone();
+            self.say(say(ReplyBody::Hello { session: target.session, nonce, ledger: self.ledger.clone() }));
+            return true;
+        }
+        let open = self.line.replay == Subscription::Open;
+        if !open || !std::mem::take(&mut self.line.progress_due) {
+            return false;
+        }
+        let held = self.line.ahead_in_replay.len() as u64;
+        let (read, applied, skipped) = (target.read, target.applied, target.skipped);
+        self.say(say(ReplyBody::Progress { session: target.session, read, applied, skipped, held }));
+        true
+    }
+
+    fn is_current(&self, session: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| target.session == session)
+    }
+
+    pub(super) fn start_replay(&mut self, tag: u64, session: &str, replay_queue: String) {
+        let current = self.is_current(session);
+        let Some(target) = self.target.as_mut().filter(|_| current) else {
+            self.ignore(tag);
+            return;
+        };
+        target.replay_queue = Some(replay_queue);
+        self.line.control_acks.push_back(tag);
+        if self.line.replay == Subscription::Open {
+            self.say_replay_started();
+        }
+    }
+
+    /// `R` is being read from its start.
+    pub(super) fn replay_opened(&mut self) {
+        if let Some(target) = &mut self.target {
+            (target.read, target.applied, target.skipped) = (0, 0, 0);
+        }
+        self.line.ahead_in_replay.clear();
+        self.say_replay_started();
+    }
+
+    /// `R` is not there. An owner has nothing left to read then.
+    pub(super) fn replay_missing(&mut self) {
+        let owns = self.role() != Role::Target;
+        if let Some(target) = &mut self.target {
+            target.finished |= owns;
+        }
+    }
+
+    fn say_replay_started(&mut self) {
+        let (Some(participation), Some(target)) = (self.participation.clone(), self.target.clone()) else {
+            return;
+        };
+        self.say(Say {
+            migration: participation.migration,
+            epoch: participation.epoch,
+            body: ReplyBody::ReplayStarted { session: target.session },
+            answers: None,
+        });
+    }
+
+    pub(super) fn count_read(&mut self, arrival: &Arrival, known: bool) {
+        if arrival.origin == Origin::Replay
+            && arrival.tag != 0
+            && let Some(target) = &mut self.target
+        {
+            target.read += 1;
+            target.skipped += u64::from(known);
+        }
+    }
+
+    pub(super) fn end_read(&mut self, session: &str, round: u32) {
+        if self.is_current(session) {
+            if let Some(target) = &mut self.target {
+                target.rounds.insert(round);
+            }
+        } else {
+            self.stats.stale_commands += 1;
+        }
+    }
+
+    pub(super) fn end_replay(&mut self, tag: u64, session: &str, complete: Complete) {
+        let current = self.is_current(session);
+        let Some(target) = self.target.as_mut().filter(|_| current) else {
+            self.ignore(tag);
+            return;
+        };
+        target.complete = Some(complete);
+        self.line.control_acks.push_back(tag);
+    }
+
+    /// Answers every `END` that was read, once it is known what complete means. True when there was one.
+    fn answer_rounds(&mut self) -> bool {
+        let Some(participation) = self.participation.clone() else { return false };
+        let Some(target) = &mut self.target else { return false };
+        let Some(complete) = target.complete.clone() else { return false };
+        let Some(round) = target.rounds.pop_first() else { return false };
+        let session = target.session.clone();
+        let missing = match &complete {
+            Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
+            Complete::Unknown => Vec::new(),
+        };
+        let body = if missing.is_empty() {
+            target.drained = true;
+            if let Complete::Known(source) = &complete {
+                // The source emitted these itself.
+                self.held_outputs.retain(|id, _| !source.contains(id));
+            }
+            ReplyBody::Drained { session, round, ledger: self.ledger.clone() }
+        } else {
+            ReplyBody::Gap { session, round, missing }
+        };
+        self.say(Say { migration: participation.migration, epoch: participation.epoch, body, answers: None });
+        true
+    }
+
+    /// Owns the queue from now on, as the pod that it is in.
+    pub(super) fn take_over(&mut self, tag: u64, migration: &str, epoch: u64, session: &str) {
+        let drained = self.target.as_ref().is_some_and(|target| target.drained);
+        if !self.is_current(session) || !drained {
+            self.ignore(tag);
+            return;
+        }
+        self.last_epoch = epoch;
+        self.owner_uid = Some(self.pod_uid.clone());
+        self.stopped = None;
+        let body = ReplyBody::Switched { session: session.to_owned(), ledger: self.ledger.clone() };
+        self.when_granted(Say { migration: migration.to_owned(), epoch, body, answers: Some(tag) });
+    }
+}

@@ -1,0 +1,135 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable},
+    uri::AMQPUri,
+};
+
+use crate::{
+    contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId},
+    io::{Dial, Entropy},
+};
+
+/// How long the broker may take for one call; a publish that is not confirmed by then is sent again.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long to wait before connecting again.
+const RECONNECT: Duration = Duration::from_millis(250);
+
+/// What a [`Publisher`] connects to.
+#[derive(Clone, Debug)]
+pub struct PublisherConfig {
+    /// The broker.
+    pub uri: AMQPUri,
+    /// Exchange to publish to.
+    pub exchange: String,
+    /// Producer id with a durable sequence: the last sequence that was confirmed, and the id. None draws an id that is
+    /// unique to this incarnation, and starts at 1.
+    pub durable: Option<(String, u64)>,
+}
+
+/// A message that the broker has confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its identity.
+    pub id: MessageId,
+    /// How often it was sent until it was confirmed.
+    pub attempts: u32,
+}
+
+/// One producer: stamps identity and sequence, waits for the confirm, and sends again with the same identity until the
+/// broker has confirmed.
+///
+/// One message is under way at a time, which keeps a producer's order across resends. Whoever needs more uses several.
+pub struct Publisher {
+    config: PublisherConfig,
+    dial: Arc<dyn Dial>,
+    producer: String,
+    seq: u64,
+    line: Option<(Connection, Channel)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("broker: {0}")]
+    Broker(#[from] lapin::Error),
+    #[error("no answer within {DEADLINE:?}")]
+    Timeout,
+    #[error("the broker refused the message")]
+    Nacked,
+}
+
+impl Publisher {
+    /// A producer that has not published yet.
+    pub fn new(config: PublisherConfig, dial: Arc<dyn Dial>, entropy: &dyn Entropy) -> Self {
+        let (producer, seq) = config.durable.clone().unwrap_or_else(|| (entropy.token(), 0));
+        Self { config, dial, producer, seq, line: None }
+    }
+
+    /// The producer's id.
+    pub fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// Publishes, and returns when the broker has confirmed, however long that takes.
+    ///
+    /// When the future is dropped before, the message may or may not have been published, and its sequence is used for
+    /// the next one: then use a new publisher.
+    pub async fn publish(&mut self, routing_key: &str, body: &[u8]) -> Published {
+        let id = MessageId { producer: self.producer.clone(), seq: self.seq + 1 };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.attempt(&id, routing_key, body).await {
+                Ok(()) => {
+                    self.seq = id.seq;
+                    return Published { id, attempts };
+                }
+                Err(error) => {
+                    tracing::info!(producer = id.producer, seq = id.seq, %error, "publishing again");
+                    self.line = None;
+                    tokio::time::sleep(RECONNECT).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, id: &MessageId, routing_key: &str, body: &[u8]) -> Result<(), Failure> {
+        if self.line.is_none() {
+            self.line = Some(self.connect().await?);
+        }
+        let Some((_, channel)) = &self.line else { return Err(Failure::Timeout) };
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(id.producer.as_str().into()));
+        headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(i64::try_from(id.seq).unwrap_or(i64::MAX)));
+        let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+        let exchange = self.config.exchange.as_str().into();
+        let publish = async {
+            channel
+                .basic_publish(exchange, routing_key.into(), BasicPublishOptions::default(), body, properties)
+                .await?
+                .await
+        };
+        match within(publish).await? {
+            Confirmation::Ack(_) => Ok(()),
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(Failure::Nacked),
+        }
+    }
+
+    async fn connect(&self) -> Result<(Connection, Channel), Failure> {
+        let name = format!("producer-{}", self.producer);
+        let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
+        let connection = within(self.dial.connect_amqp(self.config.uri.clone(), properties)).await?;
+        let channel = within(connection.create_channel()).await?;
+        within(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok((connection, channel))
+    }
+}
+
+async fn within<T>(call: impl Future<Output = lapin::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Failure::Timeout),
+    }
+}

@@ -1,0 +1,272 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, ReplicaSet, StatefulSet},
+        batch::v1::Job,
+        coordination::v1::Lease,
+        core::v1::{ConfigMap, Node, Pod, Secret, Service, ServiceAccount},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::ApiError,
+    object::{child, items, meta, set_meta},
+    resource::Resource,
+    schema,
+    store::Store,
+};
+
+/// What the server makes of an object before it stores it for the first time: checks it, fills defaults in.
+pub(super) fn on_create(store: &mut Store, resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    decode(resource, object)?;
+    match resource.kind.as_str() {
+        "Pod" => pod(store, object),
+        "Job" => job(object),
+        "Service" => service(store, object),
+        "Secret" => secret(object),
+        "Namespace" => namespace(object),
+        "CustomResourceDefinition" => definition(store, object),
+        _ => {}
+    }
+    custom(resource, object)
+}
+
+/// The same for an object that is there already.
+pub(super) fn on_update(resource: &Resource, live: &Value, object: &mut Value) -> Result<(), ApiError> {
+    decode(resource, object)?;
+    match resource.kind.as_str() {
+        "Secret" => secret(object),
+        "Pod" if mutable_parts_removed(&live["spec"]) != mutable_parts_removed(&object["spec"]) => {
+            let why = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, \
+                       `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only \
+                       additions to existing tolerations), `spec.terminationGracePeriodSeconds`";
+            let cause = ("spec".to_owned(), why.to_owned());
+            return Err(ApiError::invalid("Pod", meta(live, "name"), &[cause]));
+        }
+        "Job" if live["spec"]["template"] != object["spec"]["template"] => {
+            let cause = ("spec.template".to_owned(), "Invalid value: field is immutable".to_owned());
+            return Err(ApiError::invalid("Job", meta(live, "name"), &[cause]));
+        }
+        _ => {}
+    }
+    custom(resource, object)
+}
+
+/// Built-in kinds must decode as what they say they are; so nothing behind this point meets a surprise.
+fn decode(resource: &Resource, object: &Value) -> Result<(), ApiError> {
+    fn as_kind<K: DeserializeOwned>(object: &Value) -> Result<(), ApiError> {
+        match serde_json::from_value::<K>(object.clone()) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(ApiError::bad_request(format!("the object provided cannot be decoded: {error}")))
+            }
+        }
+    }
+    match resource.kind.as_str() {
+        "ConfigMap" => as_kind::<ConfigMap>(object),
+        "CustomResourceDefinition" => as_kind::<CustomResourceDefinition>(object),
+        "Deployment" => as_kind::<Deployment>(object),
+        "Job" => as_kind::<Job>(object),
+        "Lease" => as_kind::<Lease>(object),
+        "Namespace" => as_kind::<k8s_openapi::api::core::v1::Namespace>(object),
+        "Node" => as_kind::<Node>(object),
+        "Pod" => as_kind::<Pod>(object),
+        "ReplicaSet" => as_kind::<ReplicaSet>(object),
+        "Secret" => as_kind::<Secret>(object),
+        "Service" => as_kind::<Service>(object),
+        "ServiceAccount" => as_kind::<ServiceAccount>(object),
+        "StatefulSet" => as_kind::<StatefulSet>(object),
+        "Event" if resource.group.is_empty() => as_kind::<k8s_openapi::api::core::v1::Event>(object),
+        "Event" => as_kind::<k8s_openapi::api::events::v1::Event>(object),
+        _ => Ok(()),
+    }
+}
+
+fn custom(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    let Some(schema) = &resource.schema else { return Ok(()) };
+    let mut fields = object.as_object().cloned().unwrap_or_default();
+    let kept: Map<String, Value> =
+        ["apiVersion", "kind", "metadata"].into_iter().filter_map(|name| fields.remove_entry(name)).collect();
+    let mut rest = Value::Object(fields);
+    schema::prune_and_default(schema, &mut rest);
+    let causes = schema::violations(schema, &rest);
+    if !causes.is_empty() {
+        return Err(ApiError::invalid(&resource.kind, meta(object, "name"), &causes));
+    }
+    if let Value::Object(mut rest) = rest {
+        rest.extend(kept);
+        *object = Value::Object(rest);
+    }
+    Ok(())
+}
+
+fn default_to(fields: &mut Map<String, Value>, name: &str, value: Value) {
+    fields.entry(name.to_owned()).or_insert(value);
+}
+
+fn pod(store: &mut Store, object: &mut Value) {
+    pod_spec(child(object, "spec"));
+    mount_token(store, child(object, "spec"));
+    object["status"] = json!({ "phase": "Pending", "qosClass": "BestEffort" });
+}
+
+/// The defaults of a pod, in a pod and in a template.
+fn pod_spec(spec: &mut Map<String, Value>) {
+    default_to(spec, "restartPolicy", json!("Always"));
+    default_to(spec, "terminationGracePeriodSeconds", json!(30));
+    default_to(spec, "dnsPolicy", json!("ClusterFirst"));
+    default_to(spec, "schedulerName", json!("default-scheduler"));
+    default_to(spec, "enableServiceLinks", json!(true));
+    default_to(spec, "serviceAccountName", json!("default"));
+    default_to(spec, "securityContext", json!({}));
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some(container) = container.as_object_mut() else { continue };
+            default_to(container, "terminationMessagePath", json!("/dev/termination-log"));
+            default_to(container, "terminationMessagePolicy", json!("File"));
+            default_to(container, "imagePullPolicy", json!("IfNotPresent"));
+            default_to(container, "resources", json!({}));
+            for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(port) = port.as_object_mut() {
+                    default_to(port, "protocol", json!("TCP"));
+                }
+            }
+        }
+    }
+}
+
+const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// As the `ServiceAccount` admission plugin does: whoever copies a running pod's spec has to cope with this volume.
+fn mount_token(store: &mut Store, spec: &mut Map<String, Value>) {
+    if spec.get("automountServiceAccountToken") == Some(&json!(false)) {
+        return;
+    }
+    let name = format!("kube-api-access-{}", store.identities.suffix());
+    let mut mounted = false;
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if items(&container["volumeMounts"]).iter().any(|mount| mount["mountPath"] == TOKEN_FOLDER) {
+                continue;
+            }
+            let Some(container) = container.as_object_mut() else { continue };
+            default_to(container, "volumeMounts", json!([]));
+            if let Some(mounts) = container.get_mut("volumeMounts").and_then(Value::as_array_mut) {
+                mounts.push(json!({ "name": name, "mountPath": TOKEN_FOLDER, "readOnly": true }));
+                mounted = true;
+            }
+        }
+    }
+    if !mounted {
+        return;
+    }
+    default_to(spec, "volumes", json!([]));
+    if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
+        volumes.push(json!({ "name": name, "projected": { "defaultMode": 420, "sources": [
+            { "serviceAccountToken": { "expirationSeconds": 3607, "path": "token" } },
+            { "downwardAPI": { "items": [
+                { "path": "namespace", "fieldRef": { "apiVersion": "v1", "fieldPath": "metadata.namespace" } },
+            ] } },
+        ] } }));
+    }
+}
+
+fn mutable_parts_removed(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(fields) = spec.as_object_mut() {
+        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
+            fields.remove(field);
+        }
+        for list in ["containers", "initContainers"] {
+            for container in fields.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                container["image"] = Value::Null;
+            }
+        }
+    }
+    spec
+}
+
+fn job(object: &mut Value) {
+    let uid = meta(object, "uid").to_owned();
+    let name = meta(object, "name").to_owned();
+    let labels = json!({
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    });
+    let spec = child(object, "spec");
+    default_to(spec, "backoffLimit", json!(6));
+    default_to(spec, "completions", json!(1));
+    default_to(spec, "parallelism", json!(1));
+    default_to(spec, "completionMode", json!("NonIndexed"));
+    default_to(spec, "suspend", json!(false));
+    default_to(spec, "selector", json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } }));
+    let mut template = spec.remove("template").unwrap_or(Value::Null);
+    pod_spec(child(&mut template, "spec"));
+    let mut template_labels = template["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    template_labels.extend(labels.as_object().cloned().unwrap_or_default());
+    set_meta(&mut template, "labels", json!(template_labels));
+    spec.insert("template".to_owned(), template);
+    object["status"] = json!({});
+}
+
+fn service(store: &mut Store, object: &mut Value) {
+    let draw = store.identities.octets();
+    let spec = child(object, "spec");
+    default_to(spec, "type", json!("ClusterIP"));
+    default_to(spec, "sessionAffinity", json!("None"));
+    default_to(spec, "clusterIP", json!(format!("10.96.{}.{}", draw.0, draw.1)));
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let target = port["port"].clone();
+        if let Some(port) = port.as_object_mut() {
+            default_to(port, "protocol", json!("TCP"));
+            default_to(port, "targetPort", target);
+        }
+    }
+    object["status"] = json!({ "loadBalancer": {} });
+}
+
+fn secret(object: &mut Value) {
+    let written = object["stringData"].take();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("stringData");
+        default_to(fields, "type", json!("Opaque"));
+    }
+    for (name, text) in written.as_object().into_iter().flatten() {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        child(object, "data").insert(name.clone(), json!(encoded));
+    }
+}
+
+fn namespace(object: &mut Value) {
+    let name = meta(object, "name").to_owned();
+    child(&mut object["metadata"], "labels").insert("kubernetes.io/metadata.name".to_owned(), json!(name));
+    child(object, "spec").insert("finalizers".to_owned(), json!(["kubernetes"]));
+    object["status"] = json!({ "phase": "Active" });
+}
+
+fn definition(store: &Store, object: &mut Value) {
+    let names = object["spec"]["names"].clone();
+    let condition = |kind: &str, reason: &str| {
+        json!({
+            "type": kind,
+            "status": "True",
+            "reason": reason,
+            "message": "",
+            "lastTransitionTime": store.stamp(),
+        })
+    };
+    object["status"] = json!({
+        "acceptedNames": names,
+        "conditions": [condition("NamesAccepted", "NoConflicts"), condition("Established", "InitialNamesAccepted")],
+        "storedVersions": items(&object["spec"]["versions"])
+            .iter()
+            .filter(|version| version["storage"] == true)
+            .map(|version| version["name"].clone())
+            .collect::<Vec<_>>(),
+    });
+}

@@ -1,0 +1,90 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::apiserver::{
+    delete::{DeleteOptions, FOREGROUND_FINALIZER, is_owned_by},
+    object::{finalizers, is_terminating, items, meta, set_meta},
+    store::{Key, Store},
+};
+
+const MANAGER: &str = "kube-controller-manager";
+
+/// Deletes what has lost its owners, lets owners go whose dependents are gone, and empties dying namespaces.
+pub(super) fn collect(store: &mut Store) {
+    delete_ownerless(store);
+    finish_foreground_deletions(store);
+    empty_terminating_namespaces(store);
+}
+
+fn delete_ownerless(store: &mut Store) {
+    let uids: BTreeSet<&str> = store.all().map(|(_, object)| meta(object, "uid")).collect();
+    let ownerless: Vec<Key> = store
+        .all()
+        .filter(|(_, object)| {
+            let owners = items(&object["metadata"]["ownerReferences"]);
+            let is_alive = |owner: &Value| owner["uid"].as_str().is_some_and(|uid| uids.contains(uid));
+            !is_terminating(object) && !owners.is_empty() && !owners.iter().any(is_alive)
+        })
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in ownerless {
+        delete(store, &key);
+    }
+}
+
+fn finish_foreground_deletions(store: &mut Store) {
+    let held: Vec<(Key, String)> = store
+        .all()
+        .filter(|(_, object)| {
+            is_terminating(object) && finalizers(object).iter().any(|one| one == FOREGROUND_FINALIZER)
+        })
+        .map(|(key, object)| (key.clone(), meta(object, "uid").to_owned()))
+        .collect();
+    for (key, uid) in held {
+        let dependents: Vec<(Key, bool)> = store
+            .all()
+            .filter(|(_, object)| is_owned_by(object, &uid))
+            .map(|(key, object)| (key.clone(), is_terminating(object)))
+            .collect();
+        if dependents.is_empty() {
+            store.rewrite(&key, MANAGER, "", |owner| {
+                let left: Vec<String> =
+                    finalizers(owner).into_iter().filter(|one| one != FOREGROUND_FINALIZER).collect();
+                set_meta(owner, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
+            });
+        }
+        for (dependent, _) in dependents.into_iter().filter(|(_, is_going)| !is_going) {
+            delete(store, &dependent);
+        }
+    }
+}
+
+fn empty_terminating_namespaces(store: &mut Store) {
+    let dying: Vec<(Key, Value)> = store
+        .entries("", "namespaces", "")
+        .filter(|(_, namespace)| is_terminating(namespace))
+        .map(|(key, namespace)| (key.clone(), Value::clone(namespace)))
+        .collect();
+    for (key, namespace) in dying {
+        let content: Vec<(Key, bool)> = store
+            .all()
+            .filter(|(inside, _)| inside.namespace == key.name)
+            .map(|(inside, object)| (inside.clone(), is_terminating(object)))
+            .collect();
+        if content.is_empty() && finalizers(&namespace).is_empty() {
+            store.remove(&key, namespace);
+        }
+        for (inside, _) in content.into_iter().filter(|(_, is_going)| !is_going) {
+            delete(store, &inside);
+        }
+    }
+}
+
+fn delete(store: &mut Store, key: &Key) {
+    let Some(resource) = store.catalogue.get(&key.group, &key.plural).cloned() else { return };
+    // It can only be gone already, and then there is nothing left to do.
+    if let Err(error) = store.delete(&resource, key, &DeleteOptions::background()) {
+        tracing::debug!(target: "apiserver", %error, "not collected");
+    }
+}

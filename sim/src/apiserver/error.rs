@@ -1,0 +1,106 @@
+use serde_json::{Value, json};
+
+/// A refused request, as the `Status` body that clients decode.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct ApiError {
+    /// HTTP status.
+    pub(super) code: u16,
+    /// Machine-readable reason, such as `NotFound`.
+    pub(super) reason: String,
+    /// What a person reads.
+    pub(super) message: String,
+    /// `Status.details`; null when there are none.
+    pub(super) details: Value,
+}
+
+impl ApiError {
+    pub(super) fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
+        Self { code, reason: reason.to_owned(), message: message.into(), details: Value::Null }
+    }
+
+    fn about(mut self, group: &str, plural: &str, name: &str) -> Self {
+        self.details = json!({ "name": name, "kind": plural });
+        if !group.is_empty() {
+            self.details["group"] = json!(group);
+        }
+        self
+    }
+
+    pub(super) fn not_found(group: &str, plural: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", qualified(group, plural));
+        Self::new(404, "NotFound", message).about(group, plural, name)
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    pub(super) fn already_exists(group: &str, plural: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", qualified(group, plural));
+        Self::new(409, "AlreadyExists", message).about(group, plural, name)
+    }
+
+    pub(super) fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let message =
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(group, plural));
+        Self::new(409, "Conflict", message).about(group, plural, name)
+    }
+
+    pub(super) fn stale(group: &str, plural: &str, name: &str) -> Self {
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(group, plural, name, why)
+    }
+
+    pub(super) fn invalid(kind: &str, name: &str, causes: &[(String, String)]) -> Self {
+        let said: Vec<String> = causes.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+        let mut error =
+            Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {}", said.join(", ")));
+        let causes: Vec<Value> = causes
+            .iter()
+            .map(|(field, why)| json!({ "reason": "FieldValueInvalid", "message": why, "field": field }))
+            .collect();
+        error.details = json!({ "name": name, "kind": kind, "causes": causes });
+        error
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    pub(super) fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(405, "MethodNotAllowed", message)
+    }
+
+    pub(super) fn unsupported_media_type(content_type: &str) -> Self {
+        let message = format!("the body of the request was in an unknown format: {content_type}");
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// The `Status` object that is the body of the answer.
+    pub(super) fn to_status(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        });
+        if !self.details.is_null() {
+            status["details"] = self.details.clone();
+        }
+        status
+    }
+}
+
+fn qualified(group: &str, plural: &str) -> String {
+    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
+}

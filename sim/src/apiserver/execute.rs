@@ -1,0 +1,221 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    access,
+    delete::{DeleteOptions, Deletion},
+    error::ApiError,
+    object::{items, meta},
+    ownership::{Operation, Writer},
+    patch::PatchKind,
+    request::{Request, Target, Verb},
+    resource::Resource,
+    selector::Selector,
+    server::State,
+    store::{Key, Store},
+    write::Write,
+};
+
+/// The answer to a request that is not a watch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reply {
+    pub(super) code: u16,
+    pub(super) body: Arc<Value>,
+}
+
+impl Reply {
+    fn ok(body: Arc<Value>) -> Self {
+        Self { code: 200, body }
+    }
+}
+
+impl State {
+    /// Does what one request asks, in one step: the state is never seen half written.
+    pub(super) fn execute(&mut self, request: &Request) -> Result<Reply, ApiError> {
+        if access::is_review(&request.target, request.verb) {
+            return Ok(Reply { code: 201, body: Arc::new(access::review(&self.denied, request)?) });
+        }
+        let resource = find_resource(&self.store, &request.target)?;
+        check_target(&resource, request)?;
+        let store = &mut self.store;
+        match request.verb {
+            Verb::Get => Ok(Reply::ok(store.get_existing(&key_of(&resource, &request.target))?)),
+            Verb::List => Ok(Reply::ok(Arc::new(list(store, &resource, request)?))),
+            Verb::Create => {
+                let write = write_of(store, resource, request, Operation::Update);
+                Ok(Reply { code: 201, body: store.create(&write, request.json()?)? })
+            }
+            Verb::Update => {
+                let write = write_of(store, resource, request, Operation::Update);
+                Ok(Reply::ok(store.update(&write, request.json()?)?))
+            }
+            Verb::Patch => patch(store, resource, request),
+            Verb::Delete => delete(store, &resource, request),
+            Verb::DeleteCollection => delete_collection(store, &resource, request),
+            Verb::Watch => Err(ApiError::method_not_allowed()),
+        }
+    }
+}
+
+/// The resource that a path names, in the version that it names.
+pub(super) fn find_resource(store: &Store, target: &Target) -> Result<Arc<Resource>, ApiError> {
+    store
+        .catalogue
+        .get(&target.group, &target.plural)
+        .filter(|resource| resource.version == target.version)
+        .cloned()
+        .ok_or_else(ApiError::no_such_path)
+}
+
+/// What a list or a watch selects.
+pub(super) fn selector_of(resource: &Resource, request: &Request) -> Result<Selector, ApiError> {
+    Selector::parse(resource, request.query.text("labelSelector"), request.query.text("fieldSelector"))
+}
+
+fn check_target(resource: &Resource, request: &Request) -> Result<(), ApiError> {
+    let target = &request.target;
+    let is_namespace_right = resource.namespaced || target.namespace.is_empty();
+    let is_status = target.subresource == "status" && resource.status;
+    if !is_namespace_right || !(target.subresource.is_empty() || is_status) {
+        return Err(ApiError::no_such_path());
+    }
+    let needs_namespace = resource.namespaced && !matches!(request.verb, Verb::List | Verb::Watch);
+    if needs_namespace && target.namespace.is_empty() {
+        return Err(ApiError::method_not_allowed());
+    }
+    if is_status && !matches!(request.verb, Verb::Get | Verb::Update | Verb::Patch) {
+        return Err(ApiError::method_not_allowed());
+    }
+    Ok(())
+}
+
+fn key_of(resource: &Resource, target: &Target) -> Key {
+    Key::new(resource, &target.namespace, &target.name)
+}
+
+fn write_of(store: &Store, resource: Arc<Resource>, request: &Request, operation: Operation) -> Write {
+    Write {
+        key: key_of(&resource, &request.target),
+        subresource: request.target.subresource.clone(),
+        writer: Writer {
+            manager: request.manager(),
+            operation,
+            subresource: request.target.subresource.clone(),
+            time: store.stamp(),
+        },
+        dry_run: request.is_dry_run(),
+        resource,
+    }
+}
+
+fn list(store: &Store, resource: &Resource, request: &Request) -> Result<Value, ApiError> {
+    let selector = selector_of(resource, request)?;
+    let limit = request.query.number("limit")?.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+    let (version, after) = match request.query.text("continue") {
+        "" => (store.version(), None),
+        token => {
+            let (version, after) = read_continue(token)?;
+            if version < store.compacted() {
+                return Err(ApiError::expired("The provided continue parameter is too old"));
+            }
+            (version, Some(after))
+        }
+    };
+    let mut selected = Vec::new();
+    let mut next = String::new();
+    for (key, object) in store.entries(&resource.group, &resource.plural, &request.target.namespace) {
+        let place = (key.namespace.clone(), key.name.clone());
+        if after.as_ref().is_some_and(|after| place <= *after) || !selector.matches(object) {
+            continue;
+        }
+        if selected.len() as u64 == limit {
+            break;
+        }
+        next = format!("{version}/{}/{}", key.namespace, key.name);
+        selected.push(object.clone());
+    }
+    if (selected.len() as u64) < limit {
+        next.clear();
+    }
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if !next.is_empty() {
+        metadata["continue"] = json!(next);
+    }
+    let selected: Vec<&Value> = selected.iter().map(|object| &**object).collect();
+    Ok(json!({
+        "kind": format!("{}List", resource.kind),
+        "apiVersion": resource.api_version(),
+        "metadata": metadata,
+        "items": selected,
+    }))
+}
+
+fn read_continue(token: &str) -> Result<(u64, (String, String)), ApiError> {
+    let mut parts = token.splitn(3, '/');
+    match (parts.next().and_then(|version| version.parse().ok()), parts.next(), parts.next()) {
+        (Some(version), Some(namespace), Some(name)) => {
+            Ok((version, (namespace.to_owned(), name.to_owned())))
+        }
+        _ => Err(ApiError::bad_request("continue key is not valid")),
+    }
+}
+
+fn patch(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Result<Reply, ApiError> {
+    let kind = match request.content_type.split(';').next().unwrap_or_default().trim() {
+        "application/apply-patch+yaml" => return apply(store, resource, request),
+        "application/merge-patch+json" => PatchKind::Merge,
+        "application/json-patch+json" => PatchKind::Json,
+        "application/strategic-merge-patch+json" if !resource.custom => PatchKind::Strategic,
+        other => return Err(ApiError::unsupported_media_type(other)),
+    };
+    let write = write_of(store, resource, request, Operation::Update);
+    Ok(Reply::ok(store.patch(&write, kind, &request.json()?)?))
+}
+
+fn apply(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Result<Reply, ApiError> {
+    if request.query.text("fieldManager").is_empty() {
+        return Err(ApiError::bad_request("fieldManager is required for apply patch"));
+    }
+    let write = write_of(store, resource, request, Operation::Apply);
+    // Clients written in Rust send the configuration as JSON, which is YAML too; other YAML is not read.
+    let (body, created) = store.apply(&write, request.json()?, request.query.flag("force"))?;
+    Ok(Reply { code: if created { 201 } else { 200 }, body })
+}
+
+fn delete_options(request: &Request) -> Result<DeleteOptions, ApiError> {
+    let body = if request.body.is_empty() { Value::Null } else { request.json()? };
+    DeleteOptions::read(&body, &request.query)
+}
+
+fn delete(store: &mut Store, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {
+    let options = delete_options(request)?;
+    let deletion = store.delete(resource, &key_of(resource, &request.target), &options)?;
+    Ok(Reply::ok(match deletion {
+        Deletion::Begun(object) => object,
+        // A pod is answered with itself, whatever became of it; other kinds with a Status.
+        Deletion::Gone(object) if resource.kind == "Pod" => object,
+        Deletion::Gone(object) => Arc::new(json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {
+                "name": meta(&object, "name"),
+                "group": resource.group,
+                "kind": resource.plural,
+                "uid": meta(&object, "uid"),
+            },
+        })),
+    }))
+}
+
+fn delete_collection(store: &mut Store, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {
+    let options = delete_options(request)?;
+    let selected = list(store, resource, request)?;
+    for object in items(&selected["items"]) {
+        let key = Key::new(resource, meta(object, "namespace"), meta(object, "name"));
+        store.delete(resource, &key, &options)?;
+    }
+    Ok(Reply::ok(Arc::new(selected)))
+}

@@ -1,0 +1,132 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+/// One kind of object that the server knows, in its one served version.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Resource {
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) kind: String,
+    pub(super) plural: String,
+    pub(super) namespaced: bool,
+    /// Whether `status` is written through the subresource only.
+    pub(super) status: bool,
+    /// Whether a custom resource definition brought it: then its lists are merged as its schema says.
+    pub(super) custom: bool,
+    /// `openAPIV3Schema` of a custom resource.
+    pub(super) schema: Option<Value>,
+}
+
+impl Resource {
+    /// `v1` or `group/version`, as objects spell it.
+    pub(super) fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// What the discovery documents say about it.
+    pub(super) fn discovery(&self) -> Value {
+        serde_json::json!({
+            "name": self.plural,
+            "singularName": self.kind.to_lowercase(),
+            "namespaced": self.namespaced,
+            "kind": self.kind,
+            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        })
+    }
+}
+
+/// All resources, by group and plural name.
+#[derive(Clone, Debug)]
+pub(super) struct Catalogue(BTreeMap<(String, String), Arc<Resource>>);
+
+/// group, version, kind, plural, namespaced, status subresource
+const BUILT_IN: &[(&str, &str, &str, &str, bool, bool)] = &[
+    ("", "v1", "ConfigMap", "configmaps", true, false),
+    ("", "v1", "Event", "events", true, false),
+    ("", "v1", "Namespace", "namespaces", false, true),
+    ("", "v1", "Node", "nodes", false, true),
+    ("", "v1", "Pod", "pods", true, true),
+    ("", "v1", "Secret", "secrets", true, false),
+    ("", "v1", "Service", "services", true, true),
+    ("", "v1", "ServiceAccount", "serviceaccounts", true, false),
+    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false, true),
+    ("apps", "v1", "Deployment", "deployments", true, true),
+    ("apps", "v1", "ReplicaSet", "replicasets", true, true),
+    ("apps", "v1", "StatefulSet", "statefulsets", true, true),
+    ("batch", "v1", "Job", "jobs", true, true),
+    ("coordination.k8s.io", "v1", "Lease", "leases", true, false),
+    ("events.k8s.io", "v1", "Event", "events", true, false),
+];
+
+impl Catalogue {
+    /// The built-in kinds, and the operator's own, so that a scenario need not install its definition first.
+    pub(super) fn new() -> Self {
+        let mut catalogue = Self(BTreeMap::new());
+        for &(group, version, kind, plural, namespaced, status) in BUILT_IN {
+            catalogue.insert(Resource {
+                group: group.to_owned(),
+                version: version.to_owned(),
+                kind: kind.to_owned(),
+                plural: plural.to_owned(),
+                namespaced,
+                status,
+                custom: false,
+                schema: None,
+            });
+        }
+        catalogue.insert(Resource {
+            group: "migration.ms2m.io".to_owned(),
+            version: "v1alpha1".to_owned(),
+            kind: "StatefulMigration".to_owned(),
+            plural: "statefulmigrations".to_owned(),
+            namespaced: true,
+            status: true,
+            custom: true,
+            schema: None,
+        });
+        catalogue
+    }
+
+    pub(super) fn insert(&mut self, resource: Resource) {
+        self.0.insert((resource.group.clone(), resource.plural.clone()), Arc::new(resource));
+    }
+
+    pub(super) fn get(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.0.get(&(group.to_owned(), plural.to_owned()))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.0.values()
+    }
+
+    /// Finds a resource by the `apiVersion` and `kind` of one of its objects.
+    pub(super) fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.iter().find(|resource| resource.kind == kind && resource.api_version() == api_version)
+    }
+
+    /// Takes a `CustomResourceDefinition` in; the object's own version that is stored is the one served.
+    pub(super) fn define(&mut self, definition: &Value) -> Result<(), String> {
+        let spec = &definition["spec"];
+        let text = |value: &Value, what: &str| {
+            value.as_str().map(str::to_owned).ok_or_else(|| format!("{what} is required"))
+        };
+        let versions = spec["versions"].as_array().ok_or("spec.versions is required")?;
+        let version = versions
+            .iter()
+            .find(|version| version["storage"] == true)
+            .ok_or("spec.versions has no storage version")?;
+        let schema = &version["schema"]["openAPIV3Schema"];
+        self.insert(Resource {
+            group: text(&spec["group"], "spec.group")?,
+            version: text(&version["name"], "spec.versions.name")?,
+            kind: text(&spec["names"]["kind"], "spec.names.kind")?,
+            plural: text(&spec["names"]["plural"], "spec.names.plural")?,
+            namespaced: spec["scope"] != "Cluster",
+            status: version["subresources"]["status"].is_object(),
+            custom: true,
+            schema: schema.is_object().then(|| schema.clone()),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ms2m_app::io::{Clock, Dial};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::{
+    access::Denied,
+    controllers,
+    error::ApiError,
+    faults::{Fault, Faults, RequestMatch},
+    journal::{Journal, RequestRecord},
+    ownership::{Operation, Writer},
+    store::{Key, Store},
+    write::Write,
+};
+
+/// A simulated Kubernetes API server with the controllers that a migration needs.
+///
+/// Clones share one state, which outlives connections: a host that is restarted goes on with the same server value,
+/// as a real one goes on with its etcd.
+#[derive(Clone)]
+pub struct ApiServer {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) dial: Arc<dyn Dial>,
+    pub(super) settings: Settings,
+    /// Wakes the watches.
+    pub(super) changed: Notify,
+    /// Wakes the controllers.
+    pub(super) work: Notify,
+}
+
+/// What can be set about a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What uids and generated names are drawn from.
+    pub seed: u64,
+    /// How long a watch is silent before it gets a bookmark.
+    pub bookmark_interval: Duration,
+    /// How long the controllers take to notice a change.
+    pub controller_delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            bookmark_interval: Duration::from_mins(1),
+            controller_delay: Duration::from_millis(10),
+        }
+    }
+}
+
+pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) faults: Faults,
+    pub(super) denied: Vec<Denied>,
+    pub(super) watches: BTreeMap<u64, OpenWatch>,
+    pub(super) watches_opened: u64,
+    pub(super) stalled: Vec<RequestMatch>,
+}
+
+/// A watch that some client has open.
+pub(super) struct OpenWatch {
+    pub(super) request: RequestRecord,
+    pub(super) is_closed: bool,
+}
+
+impl ApiServer {
+    /// A server over an empty cluster. `dial` reaches the kubelets, for the node proxy.
+    pub fn new(clock: Arc<dyn Clock>, dial: Arc<dyn Dial>, settings: Settings) -> Self {
+        let state = State {
+            store: Store::new(clock, settings.seed),
+            journal: Journal::default(),
+            faults: Faults::default(),
+            denied: Vec::new(),
+            watches: BTreeMap::new(),
+            watches_opened: 0,
+            stalled: Vec::new(),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                dial,
+                settings,
+                changed: Notify::new(),
+                work: Notify::new(),
+            }),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `act` on the state, and wakes watches and controllers when it wrote something.
+    pub(super) fn with_state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let before = state.store.version();
+        let result = act(&mut state);
+        let changed = state.store.version() != before;
+        drop(state);
+        if changed {
+            self.wake();
+        }
+        result
+    }
+
+    fn wake(&self) {
+        self.shared.changed.notify_waiters();
+        self.shared.work.notify_one();
+    }
+
+    /// Runs the scheduler, the Job controller and the garbage collector for as long as it is polled: beside the
+    /// connections, on the same host.
+    pub async fn run_controllers(self) {
+        loop {
+            let wait = self.with_state(|state| controllers::settle(&mut state.store));
+            tokio::select! {
+                biased;
+                () = self.shared.work.notified() => {}
+                () = tokio::time::sleep(wait) => continue,
+            }
+            tokio::time::sleep(self.shared.settings.controller_delay).await;
+        }
+    }
+
+    /// Puts an object there as `fixture`, past the network: for the set-up of a scenario. The object says its
+    /// `apiVersion`, `kind`, namespace and name; a `status` in it is stored too.
+    pub fn create(&self, object: Value) -> Result<Value, Refused> {
+        self.with_state(|state| {
+            let status = object.get("status").cloned();
+            let write = fixture_write(&state.store, &object)?;
+            let created = state.store.create(&write, object)?;
+            let Some(status) = status else { return Ok(Value::clone(&created)) };
+            let mut with_status = Value::clone(&created);
+            with_status["status"] = status;
+            let name = super::object::meta(&created, "name").to_owned();
+            let key = Key { name, ..write.key };
+            let write = Write { key, subresource: "status".to_owned(), ..write };
+            Ok(Value::clone(&*state.store.update(&write, with_status)?))
+        })
+    }
+
+    /// An object, past the network.
+    pub fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = Key {
+            group: group.to_owned(),
+            plural: plural.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        self.lock().store.get(&key).map(|object| Value::clone(object))
+    }
+
+    /// Objects by namespace and name, past the network; all namespaces when `namespace` is empty.
+    pub fn list(&self, group: &str, plural: &str, namespace: &str) -> Vec<Value> {
+        self.lock().store.list(group, plural, namespace).iter().map(|object| Value::clone(object)).collect()
+    }
+
+    /// The version of the last write.
+    pub fn resource_version(&self) -> u64 {
+        self.lock().store.version()
+    }
+
+    /// Takes a fault into force.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().faults.add(fault);
+    }
+
+    /// Ends all faults, stalled watches included.
+    pub fn clear_faults(&self) {
+        let mut state = self.lock();
+        state.faults.clear();
+        state.stalled.clear();
+        drop(state);
+        self.wake();
+    }
+
+    /// Takes rights away from clients; replaces what was denied before.
+    pub fn deny(&self, denied: Vec<Denied>) {
+        self.lock().denied = denied;
+    }
+
+    /// Forgets the watch history: every watch gets 410 Gone, and has to list again.
+    pub fn compact_history(&self) {
+        self.with_state(|state| state.store.compact());
+    }
+
+    /// Ends the watches that were opened by matching requests, as a server that restarts does.
+    pub fn close_watches(&self, of: &RequestMatch) {
+        for watch in self.lock().watches.values_mut() {
+            watch.is_closed |= of.matches(&watch.request);
+        }
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Holds events back from matching watches, present and future, until [`Self::release_watches`].
+    pub fn stall_watches(&self, of: RequestMatch) {
+        self.lock().stalled.push(of);
+    }
+
+    /// Lets stalled watches catch up.
+    pub fn release_watches(&self) {
+        self.lock().stalled.clear();
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Every request so far, reads included, in the order of their answers.
+    pub fn log_of_requests(&self) -> Vec<RequestRecord> {
+        self.lock().journal.iter().cloned().collect()
+    }
+
+    /// Every write so far, refused and idle ones included.
+    pub fn log_of_writes(&self) -> Vec<RequestRecord> {
+        self.lock().journal.iter().filter(|record| record.verb.is_write()).cloned().collect()
+    }
+}
+
+/// Why a fixture could not be put there.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the API server refused the object ({code} {reason}): {message}")]
+pub struct Refused {
+    /// HTTP status that a client would have got.
+    pub code: u16,
+    /// Machine-readable reason.
+    pub reason: String,
+    /// What a person reads.
+    pub message: String,
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self { code: error.code, reason: error.reason, message: error.message }
+    }
+}
+
+fn fixture_write(store: &Store, object: &Value) -> Result<Write, ApiError> {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let resource = store
+        .catalogue
+        .by_kind(api_version, kind)
+        .cloned()
+        .ok_or_else(|| ApiError::bad_request(format!("no resource is known as {api_version} {kind}")))?;
+    let namespace = match super::object::meta(object, "namespace") {
+        "" if resource.namespaced => "default",
+        namespace => namespace,
+    };
+    Ok(Write {
+        key: Key::new(&resource, namespace, ""),
+        subresource: String::new(),
+        writer: Writer {
+            manager: "fixture".to_owned(),
+            operation: Operation::Update,
+            subresource: String::new(),
+            time: store.stamp(),
+        },
+        dry_run: false,
+        resource,
+    })
+}

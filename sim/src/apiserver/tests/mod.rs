@@ -1,0 +1,9 @@
+mod access;
+mod apply;
+mod deletion;
+mod faults;
+mod jobs;
+mod objects;
+mod proxy;
+mod watch;
+pub(crate) mod world;

@@ -1,0 +1,219 @@
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    error::ApiError,
+    execute::{find_resource, selector_of},
+    journal::RequestRecord,
+    request::Request,
+    resource::Resource,
+    selector::Selector,
+    server::{ApiServer, OpenWatch, State},
+};
+
+/// How long a watch lasts when the client does not say.
+const TIMEOUT_DEFAULT: Duration = Duration::from_mins(30);
+/// How long before its end a watch gets a last bookmark.
+const LAST_BOOKMARK_LEAD: Duration = Duration::from_secs(2);
+
+/// One open watch: a cursor into the history of changes.
+pub(super) struct Watch {
+    server: ApiServer,
+    id: u64,
+    request: RequestRecord,
+    resource: Arc<Resource>,
+    selector: Selector,
+    metadata_only: bool,
+    /// All changes up to this version have been sent.
+    cursor: u64,
+    ready: VecDeque<Bytes>,
+    ends_at: Instant,
+    bookmark_at: Option<Instant>,
+    is_over: bool,
+}
+
+impl ApiServer {
+    /// Opens a watch.
+    pub(super) fn open_watch(
+        &self,
+        request: &Request,
+        record: RequestRecord,
+        metadata_only: bool,
+    ) -> Result<Watch, ApiError> {
+        let mut state = self.lock();
+        let resource = find_resource(&state.store, &request.target)?;
+        let selector = selector_of(&resource, request)?;
+        let timeout = request.query.number("timeoutSeconds")?.map_or(TIMEOUT_DEFAULT, Duration::from_secs);
+        let from = request.query.number("resourceVersion")?.unwrap_or_default();
+        let wants_initial = request.query.flag("sendInitialEvents");
+        let ends_at = Instant::now() + timeout;
+        let interval = self.shared.settings.bookmark_interval;
+        let wants_bookmarks = request.query.flag("allowWatchBookmarks");
+        state.watches_opened += 1;
+        let id = state.watches_opened;
+        state.watches.insert(id, OpenWatch { request: record.clone(), is_closed: false });
+        let mut watch = Watch {
+            server: self.clone(),
+            id,
+            request: record,
+            resource,
+            selector,
+            metadata_only,
+            cursor: from,
+            ready: VecDeque::new(),
+            ends_at,
+            bookmark_at: wants_bookmarks.then(|| next_bookmark(ends_at, interval)),
+            is_over: false,
+        };
+        if from == 0 || wants_initial {
+            watch.send_present_state(&state, wants_initial);
+        }
+        Ok(watch)
+    }
+}
+
+impl Watch {
+    /// The next line of the stream; none when the watch is over.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        let server = self.server.clone();
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(line);
+            }
+            if self.is_over {
+                return None;
+            }
+            // Registered before the state is looked at, so that no change falls between the two.
+            let changed = server.shared.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            self.collect();
+            if !self.ready.is_empty() || self.is_over {
+                continue;
+            }
+            let wake_at = self.bookmark_at.map_or(self.ends_at, |at| at.min(self.ends_at));
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = tokio::time::sleep_until(wake_at) => self.on_time(),
+            }
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        if now >= self.ends_at {
+            self.is_over = true;
+        } else if self.bookmark_at.is_some_and(|at| now >= at) {
+            self.bookmark_at =
+                Some(next_bookmark(self.ends_at, self.server.shared.settings.bookmark_interval));
+            if !is_stalled(&self.server.lock(), &self.request) {
+                self.send_bookmark(json!({}));
+            }
+        }
+    }
+
+    fn send_present_state(&mut self, state: &State, ends_with_bookmark: bool) {
+        let (group, plural) = (self.resource.group.clone(), self.resource.plural.clone());
+        for object in state.store.list(&group, &plural, &self.request.namespace) {
+            if self.selector.matches(&object) {
+                self.send("ADDED", &object);
+            }
+        }
+        self.cursor = state.store.version();
+        if ends_with_bookmark {
+            self.send_bookmark(json!({ "k8s.io/initial-events-end": "true" }));
+        }
+    }
+
+    /// Takes everything over that happened since the last time.
+    fn collect(&mut self) {
+        let server = self.server.clone();
+        let state = server.lock();
+        if state.watches.get(&self.id).is_none_or(|watch| watch.is_closed) {
+            self.is_over = true;
+            return;
+        }
+        if is_stalled(&state, &self.request) {
+            return;
+        }
+        if self.cursor < state.store.compacted() {
+            let error = ApiError::expired(format!(
+                "too old resource version: {} ({})",
+                self.cursor,
+                state.store.compacted()
+            ));
+            self.push("ERROR", &error.to_status());
+            self.is_over = true;
+            return;
+        }
+        for change in state.store.changes_after(self.cursor) {
+            let is_same_kind =
+                change.key.group == self.resource.group && change.key.plural == self.resource.plural;
+            let is_in_namespace =
+                self.request.namespace.is_empty() || change.key.namespace == self.request.namespace;
+            if is_same_kind
+                && is_in_namespace
+                && let Some((kind, object)) = change.event(&self.selector)
+            {
+                self.send(kind, &object);
+            }
+        }
+        // A version that this server has not reached yet stays where it is.
+        self.cursor = self.cursor.max(state.store.version());
+    }
+
+    fn send(&mut self, kind: &str, object: &Value) {
+        if self.metadata_only {
+            self.push(kind, &metadata_only(object));
+        } else {
+            self.push(kind, object);
+        }
+    }
+
+    fn send_bookmark(&mut self, annotations: Value) {
+        let mut metadata = json!({ "resourceVersion": self.cursor.to_string() });
+        if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
+            metadata["annotations"] = annotations;
+        }
+        let bookmark = json!({
+            "kind": self.resource.kind,
+            "apiVersion": self.resource.api_version(),
+            "metadata": metadata,
+        });
+        self.push("BOOKMARK", &bookmark);
+    }
+
+    fn push(&mut self, kind: &str, object: &Value) {
+        let mut line = json!({ "type": kind, "object": object }).to_string();
+        line.push('\n');
+        self.ready.push_back(Bytes::from(line));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.server.lock().watches.remove(&self.id);
+    }
+}
+
+fn is_stalled(state: &State, request: &RequestRecord) -> bool {
+    state.stalled.iter().any(|one| one.matches(request))
+}
+
+/// After the interval, or shortly before the end of the watch, whichever comes first.
+fn next_bookmark(ends_at: Instant, interval: Duration) -> Instant {
+    let now = Instant::now();
+    match ends_at.checked_sub(LAST_BOOKMARK_LEAD) {
+        Some(last) if last > now => last.min(now + interval),
+        _ => now + interval,
+    }
+}
+
+/// The form that a client gets who asked for `PartialObjectMetadata`.
+pub(super) fn metadata_only(object: &Value) -> Value {
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
+}

@@ -1,0 +1,189 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{
+        BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
+    },
+    types::{AMQPValue, FieldTable},
+};
+use ms2m_app::contract::{Command, HEADER_CONTROL, Marker, control_queue};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::{link::Link, within};
+use crate::{
+    api::Binding,
+    broker::{BrokerError, Lane, QueueDepth, inbox::ReplyInbox},
+};
+
+/// How many replies may wait unacked; far above what a migration has under way.
+const INBOX_PREFETCH: u16 = 1_000;
+
+/// The channels of one migration. Asking for a queue that is not there closes the channel that asks, so that has one of
+/// its own.
+pub(super) struct RabbitLane {
+    link: Arc<Link>,
+    work: Channel,
+    probe: Mutex<Channel>,
+    inbox: Channel,
+    deadline: Duration,
+}
+
+impl RabbitLane {
+    pub(super) async fn open(link: Arc<Link>) -> Result<Self, BrokerError> {
+        let deadline = link.deadline;
+        let [work, probe, inbox] = [link.channel().await?, link.channel().await?, link.channel().await?];
+        within("select confirms", deadline, work.confirm_select(ConfirmSelectOptions::default())).await?;
+        within("qos", deadline, inbox.basic_qos(INBOX_PREFETCH, BasicQosOptions::default())).await?;
+        Ok(Self { link, work, probe: Mutex::new(probe), inbox, deadline })
+    }
+
+    async fn publish(&self, queue: &str, body: Vec<u8>, headers: FieldTable) -> Result<(), BrokerError> {
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/json".into())
+            .with_headers(headers);
+        let publish = async {
+            self.work.basic_publish("".into(), queue.into(), options, &body, properties).await?.await
+        };
+        match within("confirm a publish", self.deadline, publish).await? {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(BrokerError::Unroutable(queue.to_owned())),
+            Confirmation::Nack(_) | Confirmation::NotRequested => {
+                Err(BrokerError::Unreachable(format!("the broker did not take a message for {queue}")))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Lane for RabbitLane {
+    fn is_open(&self) -> bool {
+        self.work.status().connected() && self.inbox.status().connected()
+    }
+
+    async fn declare_replies(&self, queue: &str) -> Result<(), BrokerError> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        within(
+            "declare",
+            self.deadline,
+            self.work.queue_declare(queue.into(), options, FieldTable::default()),
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn mirror(&self, replay: &str, bindings: &[Binding]) -> Result<(), BrokerError> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
+        within("declare", self.deadline, self.work.queue_declare(replay.into(), options, arguments)).await?;
+        for binding in bindings {
+            let bind = self.work.queue_bind(
+                replay.into(),
+                binding.exchange.as_str().into(),
+                binding.routing_key.as_str().into(),
+                QueueBindOptions::default(),
+                table(binding),
+            );
+            within("bind", self.deadline, bind).await?;
+        }
+        Ok(())
+    }
+
+    async fn unbind(&self, replay: &str, bindings: &[Binding]) -> Result<(), BrokerError> {
+        for binding in bindings {
+            let unbind = self.work.queue_unbind(
+                replay.into(),
+                binding.exchange.as_str().into(),
+                binding.routing_key.as_str().into(),
+                table(binding),
+            );
+            within("unbind", self.deadline, unbind).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_queue(&self, queue: &str) -> Result<(), BrokerError> {
+        let delete = self.work.queue_delete(queue.into(), QueueDeleteOptions::default());
+        within("delete", self.deadline, delete).await.map(drop)
+    }
+
+    async fn publish_marker(&self, queue: &str, marker: &Marker) -> Result<(), BrokerError> {
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER_CONTROL.into(), AMQPValue::LongLongInt(1));
+        self.publish(queue, serde_json::to_vec(marker)?, headers).await
+    }
+
+    async fn send_command(&self, pod_uid: &str, command: &Command) -> Result<(), BrokerError> {
+        self.publish(&control_queue(pod_uid), serde_json::to_vec(command)?, FieldTable::default()).await
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Option<QueueDepth>, BrokerError> {
+        let mut probe = self.probe.lock().await;
+        if !probe.status().connected() {
+            return Err(BrokerError::Unreachable("the channel closed".to_owned()));
+        }
+        let depth = depth(&probe, queue, self.deadline).await?;
+        if depth.is_none() {
+            // The answer "not there" closed the channel.
+            *probe = self.link.channel().await?;
+        }
+        Ok(depth)
+    }
+
+    async fn replies(
+        &self,
+        queue: &str,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<ReplyInbox, BrokerError> {
+        let options = BasicConsumeOptions::default();
+        let consume = self.inbox.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consumer = within("consume", self.deadline, consume).await?;
+        Ok(ReplyInbox::collect(self.inbox.clone(), consumer, wake))
+    }
+}
+
+/// How full a queue is, by a passive declare; the channel is closed when there is none.
+pub(super) async fn depth(
+    channel: &Channel,
+    queue: &str,
+    deadline: Duration,
+) -> Result<Option<QueueDepth>, BrokerError> {
+    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+    let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
+    let Ok(declared) = tokio::time::timeout(deadline, declare).await else {
+        return Err(BrokerError::Timeout { call: "passive declare", within: deadline });
+    };
+    match declared {
+        Ok(queue) => Ok(Some(QueueDepth {
+            messages: u64::from(queue.message_count()),
+            consumers: queue.consumer_count(),
+        })),
+        Err(error) => match error.kind() {
+            lapin::ErrorKind::ProtocolError(protocol) if protocol.get_id() == 404 => Ok(None),
+            _ => Err(super::classify(&error)),
+        },
+    }
+}
+
+fn table(binding: &Binding) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in &binding.arguments {
+        let value = match value {
+            Value::Bool(value) => AMQPValue::Boolean(*value),
+            Value::Number(value) => match value.as_i64() {
+                Some(value) => AMQPValue::LongLongInt(value),
+                None => AMQPValue::Double(value.as_f64().unwrap_or_default()),
+            },
+            Value::String(value) => AMQPValue::LongString(value.as_str().into()),
+            _ => AMQPValue::Void,
+        };
+        table.insert(name.as_str().into(), value);
+    }
+    table
+}

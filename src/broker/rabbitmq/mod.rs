@@ -1,0 +1,86 @@
+//! RabbitMQ: AMQP 0.9.1 by `lapin`, the management API by HTTP.
+
+mod lane;
+mod link;
+mod management;
+mod url;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lapin::uri::AMQPUri;
+use ms2m_app::io::Dial;
+
+use self::{lane::RabbitLane, link::Link, management::Management};
+use super::{Broker, BrokerError, ConsumerFacts, FactsSource, Lane, QueueFacts, QueueKind};
+
+pub use self::url::{InvalidUrl, ManagementUrl, parse_amqp_url};
+
+/// A RabbitMQ broker.
+pub struct RabbitMq {
+    link: Arc<Link>,
+    management: Option<Management>,
+}
+
+impl RabbitMq {
+    /// The broker at `uri`; `management` reads what AMQP cannot tell. `deadline` bounds every call.
+    pub fn new(
+        uri: AMQPUri,
+        management: Option<ManagementUrl>,
+        dial: Arc<dyn Dial>,
+        deadline: Duration,
+    ) -> Self {
+        let vhost = uri.vhost.clone();
+        let management = management.map(|url| Management::new(url, vhost, dial.clone(), deadline));
+        Self { link: Arc::new(Link::new(uri, dial, deadline)), management }
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitMq {
+    async fn inspect(&self, queue: &str) -> Result<Option<QueueFacts>, BrokerError> {
+        if let Some(management) = &self.management {
+            return management.queue(queue).await;
+        }
+        let depth = lane::depth(&self.link.channel().await?, queue, self.link.deadline).await?;
+        Ok(depth.map(|depth| QueueFacts {
+            source: FactsSource::PassiveDeclare,
+            kind: QueueKind::Classic,
+            durable: true,
+            exclusive: false,
+            auto_delete: false,
+            arguments: Default::default(),
+            consumers: vec![ConsumerFacts { tag: String::new(), exclusive: false }; depth.consumers as usize],
+            messages: depth.messages,
+            bindings: Vec::new(),
+        }))
+    }
+
+    async fn lane(&self) -> Result<Arc<dyn Lane>, BrokerError> {
+        Ok(Arc::new(RabbitLane::open(self.link.clone()).await?))
+    }
+}
+
+/// Bounds a call, and says what its failure means.
+async fn within<T>(
+    call: &'static str,
+    within: Duration,
+    future: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, BrokerError> {
+    match tokio::time::timeout(within, future).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(classify(&error)),
+        Err(_) => Err(BrokerError::Timeout { call, within }),
+    }
+}
+
+fn classify(error: &lapin::Error) -> BrokerError {
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(protocol) => match protocol.get_id() {
+            403 => BrokerError::Refused(protocol.get_message().to_string()),
+            404..=406 | 530 => BrokerError::Precondition(protocol.get_message().to_string()),
+            _ => BrokerError::Unreachable(error.to_string()),
+        },
+        _ => BrokerError::Unreachable(error.to_string()),
+    }
+}
