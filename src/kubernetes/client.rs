@@ -81,9 +81,10 @@ pub fn build(
     let http = HttpClient::builder(TokioExecutor::new()).build::<_, Body>(connector);
     let retries = RetryPolicy::new(Duration::from_millis(100), Duration::from_secs(2), 3, true)
         .map_err(|error| kube::Error::Service(error.into()))?;
+    let retries = config.default_retry.then(|| RetryLayer::new(retries));
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .layer(RetryLayer::new(retries))
+        .option_layer(retries)
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_future(move |answer| within(timeouts.response, answer))
