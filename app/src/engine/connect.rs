@@ -24,6 +24,12 @@ impl<S> Ram<S> {
         Self { owner_uid, participation: expected, ..Self::default() }
     }
 
+    /// The same with the service's state as it is when a process starts, where that is more than its default.
+    #[must_use]
+    pub fn with_state(self, state: S) -> Self {
+        Self { state, ..self }
+    }
+
     /// A connection was made by a process in the pod `pod_uid`; `session` was drawn for it.
     ///
     /// Whatever belonged to the last connection is forgotten first: its delivery tags mean nothing on this one, and the
