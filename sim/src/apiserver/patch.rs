@@ -1,3 +1,4 @@
+use json_patch::PatchOperation;
 use serde_json::{Map, Value};
 
 use super::{
@@ -33,6 +34,9 @@ pub(super) fn patched(
         PatchKind::Json => {
             let operations: json_patch::Patch = serde_json::from_value(patch.clone())
                 .map_err(|error| ApiError::bad_request(format!("the JSON patch cannot be read: {error}")))?;
+            // To the real server an absent field equals null, and clients rely on it to add the first finalizer.
+            let operations: Vec<PatchOperation> =
+                operations.0.into_iter().filter(|one| !tests_absence(live, one)).collect();
             json_patch::patch(&mut object, &operations).map_err(|error| {
                 ApiError::new(422, "Invalid", format!("the server rejected our request: {error}"))
             })?;
@@ -42,6 +46,14 @@ pub(super) fn patched(
         return Err(ApiError::bad_request("a patch must leave an object"));
     }
     Ok(object)
+}
+
+/// Whether an operation tests that a field is null which was not there to begin with.
+fn tests_absence(live: &Value, operation: &PatchOperation) -> bool {
+    match operation {
+        PatchOperation::Test(test) => test.value.is_null() && live.pointer(test.path.as_str()).is_none(),
+        _ => false,
+    }
 }
 
 fn strategic(resource: &Resource, live: &mut Value, wanted: &Value, path: &mut Vec<String>) {
@@ -144,6 +156,12 @@ mod tests {
     fn a_json_patch_applies_its_operations_and_fails_as_a_whole_when_a_test_fails() {
         let result = patch(PatchKind::Json, &json!([{ "op": "remove", "path": "/metadata/labels/tier" }]));
         assert_eq!(result.unwrap()["metadata"]["labels"], json!({ "app": "orders" }));
+        let first = json!([
+            { "op": "test", "path": "/metadata/finalizers", "value": null },
+            { "op": "add", "path": "/metadata/finalizers", "value": ["ms2m.io/cleanup"] },
+        ]);
+        let added = patch(PatchKind::Json, &first).unwrap();
+        assert_eq!(added["metadata"]["finalizers"], json!(["ms2m.io/cleanup"]));
         let refused = patch(
             PatchKind::Json,
             &json!([{ "op": "test", "path": "/metadata/labels/app", "value": "carts" }]),

@@ -120,11 +120,12 @@ impl ApiServer {
         self.shared.work.notify_one();
     }
 
-    /// Runs the scheduler, the Job controller and the garbage collector for as long as it is polled: beside the
+    /// Runs the scheduler, the Job and node controllers and the garbage collector for as long as it is polled: beside the
     /// connections, on the same host.
     pub async fn run_controllers(self) {
+        let since = self.lock().store.now();
         loop {
-            let wait = self.with_state(|state| controllers::settle(&mut state.store));
+            let wait = self.with_state(|state| controllers::settle(&mut state.store, since));
             tokio::select! {
                 biased;
                 () = self.shared.work.notified() => {}

@@ -19,6 +19,9 @@ pub struct Config {
     pub backoff_first: Duration,
     /// How long it waits at most; a container that ran longer than this starts over with no wait.
     pub backoff_max: Duration,
+    /// How long one watch of the pods lasts, in seconds. Shorter than the client's read timeout, so that a silent
+    /// watch is a dead one.
+    pub watch_timeout_s: u32,
     /// How often the node's lease is renewed.
     pub heartbeat: Duration,
 }
@@ -35,6 +38,7 @@ impl Config {
             runtime_version: "containerd://2.1.9".to_owned(),
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(30),
+            watch_timeout_s: 10,
             heartbeat: Duration::from_secs(10),
         }
     }

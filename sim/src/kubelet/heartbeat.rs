@@ -49,6 +49,7 @@ async fn beat(kubelet: &Kubelet) -> kube::Result<()> {
             nodes.patch(&config.node_name, &params, &Patch::Apply(&node)).await?;
             let status = json!({ "apiVersion": "v1", "kind": "Node", "status": status(kubelet) });
             nodes.patch_status(&config.node_name, &params, &Patch::Apply(&status)).await?;
+            kubelet.shared.returned.notify_one();
         }
     }
     let leases: Api<Lease> = Api::namespaced(kubelet.shared.client.clone(), "kube-node-lease");

@@ -4,14 +4,17 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
     runtime::{WatchStreamExt as _, watcher},
 };
 use ms2m_app::io::Clock;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 
 use super::{
     Config, RunningContainer, Runtime,
@@ -36,6 +39,8 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) client: Client,
     pub(super) clock: Arc<dyn Clock>,
+    /// Rings when others had given the node up.
+    pub(super) returned: Notify,
     state: Mutex<State>,
 }
 
@@ -57,7 +62,16 @@ pub(super) struct KnownPod {
 impl Kubelet {
     /// A kubelet that has not begun yet. In the simulator, `client` is built on the same host.
     pub fn new(config: Config, runtime: Arc<dyn Runtime>, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { config, runtime, client, clock, state: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                runtime,
+                client,
+                clock,
+                returned: Notify::new(),
+                state: Mutex::default(),
+            }),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -69,15 +83,17 @@ impl Kubelet {
     /// Dropping it is a crash of the kubelet: containers run on, and the next kubelet of this node takes them over as
     /// far as the runtime still knows them.
     pub async fn run(self) {
-        futures::future::join(heartbeat::run(&self), self.run_pods()).await;
+        futures::future::join(heartbeat::run(&self).boxed(), self.run_pods().boxed()).await;
     }
 
     async fn run_pods(&self) {
         let found = self.running_containers().await;
         let mut pods = Pods::new(self, found);
         let api: Api<Pod> = Api::all(self.shared.client.clone());
-        let mine =
-            watcher::Config::default().fields(&format!("spec.nodeName={}", self.shared.config.node_name));
+        let config = &self.shared.config;
+        let mine = watcher::Config::default()
+            .fields(&format!("spec.nodeName={}", config.node_name))
+            .timeout(config.watch_timeout_s);
         let mut events = std::pin::pin!(watcher(api, mine).default_backoff());
         loop {
             tokio::select! {
@@ -87,6 +103,7 @@ impl Kubelet {
                         pods.forget(&uid);
                     }
                 }
+                () = self.shared.returned.notified() => pods.write_again(),
                 Some(event) = events.next() => match event {
                     Ok(event) => pods.take(event).await,
                     Err(error) => tracing::debug!(target: "kubelet", %error, "the watch of the pods failed"),
@@ -191,9 +208,10 @@ impl Pods {
             self.vanish(&uid, GRACE_DEFAULT_S);
         }
         let (updates, received) = mpsc::unbounded_channel();
-        let (own, others) = std::mem::take(&mut self.found).into_iter().partition(|one| one.pod_uid == uid);
+        let (own, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.found).into_iter().partition(|one| one.pod_uid == uid);
         self.found = others;
-        let worker = PodWorker::new(self.kubelet.clone(), pod, received, own);
+        let worker = PodWorker::new(self.kubelet.clone(), pod, received, &own);
         self.workers.insert(uid.clone(), Worker { place, updates });
         self.tasks.spawn(async move {
             worker.run().await;
@@ -206,6 +224,13 @@ impl Pods {
         if let Some(worker) = self.workers.get(uid) {
             let grace = Duration::from_secs(grace_s.max(GRACE_MIN_S).unsigned_abs());
             let _ = worker.updates.send(PodUpdate::Vanished(grace));
+        }
+    }
+
+    /// What others wrote about the pods while the node was silent is put right.
+    fn write_again(&self) {
+        for worker in self.workers.values() {
+            let _ = worker.updates.send(PodUpdate::WriteAgain);
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) const CODE_UNKNOWN: i32 = 137;
 /// What the watch says about one pod.
 pub(super) enum PodUpdate {
     Changed(Box<Pod>),
+    /// Its status may have been overwritten by others.
+    WriteAgain,
     /// It is gone from the API server; its containers may take this long.
     Vanished(Duration),
 }
@@ -70,7 +72,7 @@ impl PodWorker {
         kubelet: Kubelet,
         pod: Pod,
         updates: mpsc::UnboundedReceiver<PodUpdate>,
-        found: Vec<RunningContainer>,
+        found: &[RunningContainer],
     ) -> Self {
         let spec = pod.spec.clone().unwrap_or_default();
         let started = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
@@ -93,7 +95,7 @@ impl PodWorker {
         for (index, container) in spec.containers.iter().enumerate() {
             let fresh = Container::new(&container.name, container.image.as_deref().unwrap_or_default());
             worker.containers.push(fresh);
-            worker.take_over(index, &found);
+            worker.take_over(index, found);
         }
         worker.notice_deletion();
         worker
@@ -141,6 +143,7 @@ impl PodWorker {
                 self.pod = Arc::from(pod);
                 self.notice_deletion();
             }
+            PodUpdate::WriteAgain => self.written = Value::Null,
             PodUpdate::Vanished(grace) => {
                 self.vanished = true;
                 self.go(grace);

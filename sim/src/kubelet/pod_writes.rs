@@ -36,7 +36,7 @@ impl PodWorker {
         let patch =
             Patch::Strategic(json!({ "metadata": { "uid": self.pod.metadata.uid }, "status": status }));
         self.pending.push(Box::pin(async move {
-            let params = PatchParams::default();
+            let params = PatchParams { field_manager: Some("kubelet".to_owned()), ..PatchParams::default() };
             let result = within(pods.patch_status(&name, &params, &patch)).await;
             Happened::Written { status, result }
         }));

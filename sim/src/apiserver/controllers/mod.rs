@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{object::items, store::Store};
 
 mod garbage;
 mod jobs;
+mod nodes;
 mod scheduler;
 
 /// How often rules that depend on time are looked at.
@@ -16,9 +18,12 @@ const TICK: Duration = Duration::from_secs(1);
 const PASSES_MAX: u32 = 100;
 
 /// Applies all rules until none of them changes anything. Returns how long nothing needs to be looked at.
-pub(super) fn settle(store: &mut Store) -> Duration {
+///
+/// Nobody is blamed for having been silent before `since`, when the controllers themselves began to listen.
+pub(super) fn settle(store: &mut Store, since: Timestamp) -> Duration {
     for _ in 0..PASSES_MAX {
         let before = store.version();
+        nodes::give_up_silent(store, since);
         scheduler::bind_pods(store);
         jobs::advance(store);
         garbage::collect(store);

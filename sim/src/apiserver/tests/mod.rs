@@ -1,5 +1,6 @@
 mod access;
 mod apply;
+mod controller;
 mod deletion;
 mod faults;
 mod jobs;

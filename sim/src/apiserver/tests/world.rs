@@ -24,17 +24,19 @@ use tower::ServiceBuilder;
 use crate::apiserver::{ApiServer, Settings, serve_connection};
 
 /// Wall-clock time that follows tokio's, and so can be paused and advanced.
-pub(crate) struct TokioClock(Instant);
+pub(crate) struct TokioClock {
+    began: Instant,
+}
 
 impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        start.checked_add(SignedDuration::try_from(self.0.elapsed()).unwrap()).unwrap()
+        start.checked_add(SignedDuration::try_from(self.began.elapsed()).unwrap()).unwrap()
     }
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {
-    Arc::new(TokioClock(Instant::now()))
+    Arc::new(TokioClock { began: Instant::now() })
 }
 
 /// For servers that reach nobody.
@@ -61,7 +63,11 @@ pub(crate) fn server() -> ApiServer {
 }
 
 pub(crate) fn server_with(dial: Arc<dyn Dial>) -> ApiServer {
-    let server = ApiServer::new(clock(), dial, Settings { seed: 1, ..Settings::default() });
+    server_at(clock(), dial)
+}
+
+pub(crate) fn server_at(clock: Arc<dyn Clock>, dial: Arc<dyn Dial>) -> ApiServer {
+    let server = ApiServer::new(clock, dial, Settings { seed: 1, ..Settings::default() });
     tokio::spawn(server.clone().run_controllers());
     server
 }

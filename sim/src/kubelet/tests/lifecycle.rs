@@ -5,7 +5,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{World, eventually, ready};
 use crate::kubelet::RuntimeError;
@@ -26,6 +26,27 @@ async fn a_node_registers_itself_as_ready_with_its_address_and_labels_and_renews
     let first = renewed()["spec"]["renewTime"].clone();
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_ne!(renewed()["spec"]["renewTime"], first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_falls_silent_is_given_up_and_puts_everything_right_when_it_returns() {
+    let mut world = World::new();
+    world.create_pod("orders-0", &json!({}));
+    world.until_running("orders-0").await;
+    let node = || world.server.get("", "nodes", "", "node-a").unwrap();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(ready(&node()["status"]), "a node that renews its lease stays ready");
+    let condition_of = |object: Value| object["status"]["conditions"][0]["status"].clone();
+    world.crash().await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "True");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "Unknown");
+    let pod = world.pod("orders-0").unwrap();
+    assert!(!ready(&pod["status"]) && pod["status"]["phase"] == "Running");
+    world.restart();
+    world.until_running("orders-0").await;
+    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "True");
 }
 
 #[tokio::test(start_paused = true)]

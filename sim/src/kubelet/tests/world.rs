@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use ms2m_app::io::Clock;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -8,7 +9,7 @@ pub(super) use crate::apiserver::tests::world::eventually;
 use crate::{
     apiserver::{
         ApiServer,
-        tests::world::{client, client_named, clock, server},
+        tests::world::{NoDial, client, client_named, clock, server_at},
     },
     kubelet::{Config, Kubelet},
 };
@@ -18,14 +19,16 @@ pub(super) struct World {
     pub(super) server: ApiServer,
     pub(super) runtime: Arc<FakeRuntime>,
     pub(super) kubelet: Kubelet,
+    clock: Arc<dyn Clock>,
     running: JoinHandle<()>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        let (server, runtime) = (server(), FakeRuntime::new());
-        let (kubelet, running) = begin(&server, &runtime);
-        Self { server, runtime, kubelet, running }
+        let clock = clock();
+        let (server, runtime) = (server_at(clock.clone(), Arc::new(NoDial)), FakeRuntime::new());
+        let (kubelet, running) = begin(&server, &runtime, clock.clone());
+        Self { server, runtime, kubelet, clock, running }
     }
 
     /// The kubelet's process dies; its containers run on.
@@ -36,7 +39,7 @@ impl World {
 
     /// A new process of the kubelet begins.
     pub(super) fn restart(&mut self) {
-        (self.kubelet, self.running) = begin(&self.server, &self.runtime);
+        (self.kubelet, self.running) = begin(&self.server, &self.runtime, self.clock.clone());
     }
 
     pub(super) fn client(&self) -> kube::Client {
@@ -75,10 +78,10 @@ impl World {
     }
 }
 
-fn begin(server: &ApiServer, runtime: &Arc<FakeRuntime>) -> (Kubelet, JoinHandle<()>) {
+fn begin(server: &ApiServer, runtime: &Arc<FakeRuntime>, clock: Arc<dyn Clock>) -> (Kubelet, JoinHandle<()>) {
     let mut config = Config::new("node-a", "10.0.0.1", 10250);
     config.labels.insert("zone".to_owned(), "west".to_owned());
-    let kubelet = Kubelet::new(config, runtime.clone(), client_named(server, "kubelet/node-a"), clock());
+    let kubelet = Kubelet::new(config, runtime.clone(), client_named(server, "kubelet/node-a"), clock);
     let running = tokio::spawn(kubelet.clone().run());
     (kubelet, running)
 }
