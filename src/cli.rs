@@ -4,7 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use kube::CustomResourceExt as _;
-use ms2m::{api::StatefulMigration, registry};
+use ms2m::{api::StatefulMigration, operator, registry};
 use tracing_subscriber::EnvFilter;
 
 /// Live migration of stateful, message-driven pods on Kubernetes, with their RAM and without losing a message.
@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Role {
+    Operator(Box<operator::flags::OperatorFlags>),
     /// Push a checkpoint archive as an image, or delete both again; runs in a Job on the node that has the archive
     Transfer(Box<registry::flags::TransferFlags>),
     /// Print the definition of the resource (CRD) as YAML
@@ -35,6 +36,7 @@ impl Cli {
             .with_ansi(false)
             .init();
         match self.role {
+            Role::Operator(flags) => operator::flags::run(*flags).await,
             Role::Transfer(flags) => registry::transfer::run(*flags).await,
             Role::Crd => print_crd(),
         }

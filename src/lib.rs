@@ -4,6 +4,7 @@
 pub mod api;
 pub mod broker;
 pub mod kubernetes;
+pub mod operator;
 pub mod protocol;
 pub mod registry;
 pub use ms2m_app::io;

@@ -139,6 +139,9 @@ pub struct TargetStatus {
     pub uid: Option<String>,
     /// How often the shadow was created.
     pub incarnations: u32,
+    /// UIDs of earlier ones, whose control queues are deleted in the end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
     /// The current process's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,

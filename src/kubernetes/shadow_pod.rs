@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Container, LocalObjectReference, Pod, PodSpec, VolumeMount},
+    api::core::v1::{Container, EnvVar, LocalObjectReference, Pod, PodSpec, VolumeMount},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use ms2m_app::engine::ENV_RESTORE;
 
 use super::MigrationRef;
 use crate::api::{ANNOTATION_MIGRATION_NAME, LABEL_MIGRATION_UID};
@@ -42,6 +43,8 @@ pub struct Shadow<'a> {
     pub node: &'a str,
     /// The checkpoint image, by digest.
     pub image: &'a str,
+    /// The migration's epoch.
+    pub epoch: u64,
     /// Secret with which the node may pull it.
     pub pull_secret: Option<&'a str>,
 }
@@ -113,7 +116,7 @@ pub fn build(template: &Pod, shadow: &Shadow<'_>) -> Pod {
         }
     }
     if let Some(container) = spec.containers.iter_mut().find(|container| container.name == shadow.container) {
-        restore(container, shadow.image);
+        restore(container, shadow);
     }
     Pod {
         metadata: ObjectMeta {
@@ -128,8 +131,17 @@ pub fn build(template: &Pod, shadow: &Shadow<'_>) -> Pod {
     }
 }
 
-fn restore(container: &mut Container, image: &str) {
-    container.image = Some(image.to_owned());
+fn restore(container: &mut Container, shadow: &Shadow<'_>) {
+    container.image = Some(shadow.image.to_owned());
+    // A restored process has the source's environment in its RAM. Only one that was wrongly started anew reads this,
+    // and must then say that it has nothing, and keep its hands off the queue.
+    let env = container.env.get_or_insert_default();
+    env.retain(|variable| variable.name != ENV_RESTORE);
+    env.push(EnvVar {
+        name: ENV_RESTORE.to_owned(),
+        value: Some(format!("{}/{}", shadow.migration.uid, shadow.epoch)),
+        ..Default::default()
+    });
     container.image_pull_policy = Some("IfNotPresent".to_owned());
     // The process has started long ago; what is to happen once after its start has happened.
     if let Some(lifecycle) = &mut container.lifecycle {
@@ -200,6 +212,7 @@ mod tests {
             container: "counter",
             node: "node-b",
             image: "registry.example.com/checkpoints@sha256:ab",
+            epoch: 1,
             pull_secret: Some("push"),
         };
         let pod = build(&template(&source()), &shadow);
@@ -224,6 +237,7 @@ mod tests {
             container: "counter",
             node: "n",
             image: "i",
+            epoch: 1,
             pull_secret: Some("pull"),
         };
         let spec = build(&template(&source()), &shadow).spec.unwrap();

@@ -93,7 +93,7 @@ pub enum Effect {
         /// The checkpoint image, by digest.
         image: String,
     },
-    /// Delete the shadow pod of that UID, and its control queue.
+    /// Delete the shadow pod of that UID.
     DeleteShadow {
         /// Its UID.
         uid: String,

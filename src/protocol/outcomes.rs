@@ -54,7 +54,7 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
         }
         Effect::DeleteReplay { .. } => draft.cleanup().replay_deleted = true,
         Effect::DeleteReplies => draft.cleanup().replies_deleted = true,
-        Effect::DeleteControlQueue { .. } => draft.cleanup().control_deleted = true,
+        Effect::DeleteControlQueue { pod_uid } => forget_control_queue(draft, pod_uid),
         Effect::RouteServices { shadow_uid } => {
             let current = draft.status.target.as_ref().and_then(|target| target.uid.clone());
             draft.cleanup().routed = current.as_ref() == Some(shadow_uid);
@@ -71,6 +71,14 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
         | Effect::DeleteShadow { .. }
         | Effect::DeleteSource { .. }
         | Effect::RemoveFinalizer => {}
+    }
+}
+
+fn forget_control_queue(draft: &mut Draft<'_>, pod_uid: &String) {
+    let retired = draft.status.target.as_mut().map(|target| &mut target.retired);
+    match retired {
+        Some(retired) if retired.contains(pod_uid) => retired.retain(|uid| uid != pod_uid),
+        _ => draft.cleanup().control_deleted = true,
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         && rolling_back::delete_job(draft)
         && rolling_back::delete_checkpoint(draft, draft.migration.spec.retain_checkpoint)
         && delete_control_queue(draft)
+        && rolling_back::delete_retired(draft)
         && rolling_back::delete_replies(draft);
     if done {
         let source = draft.migration.spec.source_pod.clone();

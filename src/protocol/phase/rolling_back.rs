@@ -22,6 +22,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         && delete_job(draft)
         && delete_checkpoint(draft, false)
         && delete_control_queue(draft)
+        && delete_retired(draft)
         && unlabel(draft)
         && delete_replies(draft);
     if done {
@@ -194,6 +195,16 @@ fn delete_control_queue(draft: &mut Draft<'_>) -> bool {
     }
     draft.emit(Effect::DeleteControlQueue { pod_uid });
     false
+}
+
+/// The control queues of shadows that were replaced.
+pub(super) fn delete_retired(draft: &mut Draft<'_>) -> bool {
+    let retired = draft.status.target.as_ref().map(|target| target.retired.clone()).unwrap_or_default();
+    let none_left = retired.is_empty();
+    for pod_uid in retired {
+        draft.emit(Effect::DeleteControlQueue { pod_uid });
+    }
+    none_left
 }
 
 fn unlabel(draft: &mut Draft<'_>) -> bool {

@@ -39,7 +39,7 @@ pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
     if let Some(target) = &mut draft.status.target
         && target.uid.as_deref() != Some(uid)
     {
-        target.uid = Some(uid.to_owned());
+        target.retired.extend(target.uid.replace(uid.to_owned()));
         target.incarnations += 1;
         target.session = None;
         target.start_replay_sent_at = None;

@@ -306,7 +306,6 @@ impl World {
                 if self.shadow.as_ref().is_some_and(|app| app.uid == *uid) {
                     self.shadow = None;
                 }
-                self.control_queues.remove(uid);
             }
             Effect::RouteServices { shadow_uid } => self.services_route_to.clone_from(shadow_uid),
             Effect::DeleteSource { uid } => {

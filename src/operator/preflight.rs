@@ -1,0 +1,316 @@
+//! Looks at everything that a migration will need, before anything is created: a reason for each thing that is missing.
+
+use futures::future;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::{Api, Resource as _, ResourceExt, api::ListParams};
+use ms2m_app::contract::control_queue;
+
+use super::{context::Context, session};
+use crate::{
+    api::{FINALIZER, Phase, StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
+    broker::{FactsSource, preflight as queue_check},
+    kubernetes::{
+        MigrationRef,
+        access::{self, NEEDED, NODE_CHECKPOINT, NODE_PROXY, Right},
+        failure::failure,
+        kubelet::Way,
+        migrations, nodes, pod_view, pods,
+    },
+    protocol::{Finding, PodView, Preflight, names},
+};
+
+/// What the checks found.
+pub(super) async fn preflight(
+    context: &Context,
+    object: &StatefulMigration,
+    migration: &MigrationRef,
+) -> Preflight {
+    let spec = &object.spec;
+    if let Err(invalid) = validate(spec) {
+        let findings = vec![Finding { reason: invalid.reason, message: invalid.message }];
+        return Preflight { findings, ..Default::default() };
+    }
+    let checks = Checks { context, object, migration, spec };
+    let source = match checks.pod(&spec.source_pod).await {
+        Ok(source) => source,
+        Err(finding) => return Preflight { findings: vec![finding], ..Default::default() },
+    };
+    let mut result = Preflight::default();
+    match source {
+        None => result.findings.push(finding(
+            reason::SOURCE_NOT_FOUND,
+            format!(
+                "there is no pod {} in namespace {}: name the pod to move",
+                spec.source_pod, migration.namespace
+            ),
+        )),
+        Some(source) => checks.source(&source, &mut result).await,
+    }
+    let (rights, shadow, transfer, busy) =
+        tokio::join!(checks.rights(), checks.shadow_name(), checks.transfer(), checks.others());
+    result.findings.extend(rights.into_iter().chain(shadow).chain(transfer).chain(busy));
+    result
+}
+
+fn finding(reason: &'static str, message: String) -> Finding {
+    Finding { reason, message }
+}
+
+struct Checks<'a> {
+    context: &'a Context,
+    object: &'a StatefulMigration,
+    migration: &'a MigrationRef,
+    spec: &'a StatefulMigrationSpec,
+}
+
+impl Checks<'_> {
+    async fn pod(&self, name: &str) -> Result<Option<Pod>, Finding> {
+        let found = pods::api(&self.context.client, &self.migration.namespace).get_opt(name).await;
+        found.map_err(|error| cannot_look(&format!("looking at pod {name}"), &error))
+    }
+
+    /// The source, and what depends on which one it is: target node and queue.
+    async fn source(&self, source: &Pod, result: &mut Preflight) {
+        match container(source, self.spec.container.as_deref()) {
+            Ok(container) => result.container = container,
+            Err(finding) => result.findings.push(finding),
+        }
+        result.findings.extend(source_findings(source, &result.container));
+        let node = source.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+        let uid = source.uid().unwrap_or_default();
+        let (target, queue) = tokio::join!(self.target(node), self.queue(&uid));
+        match target {
+            Ok(node) => result.target_node = node,
+            Err(finding) => result.findings.push(finding),
+        }
+        match queue {
+            Ok(mut queue) => {
+                result.bindings = queue.bindings;
+                result.findings.append(&mut queue.findings);
+                result.warnings.append(&mut queue.warnings);
+            }
+            Err(finding) => result.findings.push(finding),
+        }
+    }
+
+    async fn target(&self, source_node: &str) -> Result<String, Finding> {
+        let cannot = |error| cannot_look("looking at the target node", &error);
+        let client = &self.context.client;
+        let TargetSpec { node_name, node_selector } = &self.spec.target;
+        if let Some(name) = node_name {
+            let node = nodes::get(client, name).await.map_err(cannot)?;
+            return target_by_name(name, node.as_ref(), source_node);
+        }
+        let labels = node_selector.clone().unwrap_or_default();
+        target_by_labels(&nodes::with_labels(client, &labels).await.map_err(cannot)?, source_node)
+    }
+
+    async fn queue(&self, source_uid: &str) -> Result<Preflight, Finding> {
+        let broker = &self.spec.broker;
+        let session = self.context.sessions.open(self.context, self.migration, broker).await?;
+        let control = control_queue(source_uid);
+        let (facts, depth) =
+            tokio::join!(session.broker.inspect(&broker.queue), session.lane.depth(&control));
+        let facts = facts.map_err(|error| session::finding(&error))?;
+        let depth = depth.map_err(|error| session::finding(&error))?;
+        let mut result = Preflight {
+            findings: queue_check::check(&broker.queue, facts.as_ref(), &broker.bindings),
+            ..Default::default()
+        };
+        if depth.is_none_or(|depth| depth.consumers == 0) {
+            let message = format!(
+                "nothing consumes the control queue {control}: the application must use ms2m-app, or speak docs/app-contract.md"
+            );
+            result.findings.push(finding(reason::SOURCE_NOT_MIGRATABLE, message));
+        }
+        if let Some(facts) = facts {
+            result.warnings = queue_check::warnings(&broker.queue, &facts);
+            result.bindings = match facts.source {
+                FactsSource::Management => facts.bindings.into_iter().map(|bound| bound.binding).collect(),
+                FactsSource::PassiveDeclare => broker.bindings.clone(),
+            };
+        }
+        Ok(result)
+    }
+
+    async fn rights(&self) -> Vec<Finding> {
+        let checkpoint = match self.context.kubelets.way() {
+            Way::Proxy => NODE_PROXY,
+            Way::Direct => NODE_CHECKPOINT,
+        };
+        let namespace = self.migration.namespace.as_str();
+        let wanted = NEEDED.into_iter().map(|right| (right, namespace)).chain([(checkpoint, "")]);
+        let missing = future::join_all(wanted.map(|(right, namespace)| self.lacks(right, namespace))).await;
+        let missing: Vec<String> = missing.into_iter().flatten().map(|right| right.to_string()).collect();
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        let message =
+            format!("the operator may not {}: grant it what deploy/rbac.yaml lists", missing.join(", "));
+        vec![finding(reason::PERMISSION_MISSING, message)]
+    }
+
+    async fn lacks(&self, right: Right, namespace: &str) -> Option<Right> {
+        match access::is_granted(&self.context.client, namespace, right).await {
+            Ok(granted) => (!granted).then_some(right),
+            Err(error) => {
+                // Who may not ask may still be allowed to do it, and will hear if not.
+                tracing::debug!(%right, %error, "whether this right is there could not be checked");
+                None
+            }
+        }
+    }
+
+    async fn shadow_name(&self) -> Option<Finding> {
+        let name = names::shadow_pod(&self.spec.source_pod);
+        let pod = match self.pod(&name).await {
+            Ok(pod) => pod,
+            Err(finding) => return Some(finding),
+        };
+        match pod_view::view(pod.as_ref(), "", &self.migration.uid) {
+            PodView::Present(facts) if !facts.labelled => Some(finding(
+                reason::SHADOW_NAME_TAKEN,
+                format!(
+                    "there is a pod {name} already, which is the name of the shadow: delete or rename it"
+                ),
+            )),
+            PodView::Present(_) | PodView::Absent => None,
+        }
+    }
+
+    /// Whether what the transfer Job mounts is there. Only the names are asked for, never the contents.
+    async fn transfer(&self) -> Vec<Finding> {
+        let (client, namespace) = (&self.context.client, self.migration.namespace.as_str());
+        let missing = |kind: &str, name: &str| {
+            let message =
+                format!("there is no {kind} {name} in namespace {namespace}, which spec.transfer names");
+            finding(reason::SECRET_NOT_FOUND, message)
+        };
+        let secret = async {
+            let name = self.spec.transfer.push_secret.as_deref()?;
+            let found = Api::<Secret>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
+            matches!(found, Ok(None)).then(|| missing("Secret", name))
+        };
+        let map = async {
+            let name = self.spec.transfer.ca_config_map.as_deref()?;
+            let found = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
+            matches!(found, Ok(None)).then(|| missing("ConfigMap", name))
+        };
+        let (secret, map) = tokio::join!(secret, map);
+        secret.into_iter().chain(map).collect()
+    }
+
+    async fn others(&self) -> Option<Finding> {
+        let all = migrations::api(&self.context.client, &self.migration.namespace);
+        match all.list(&ListParams::default()).await {
+            Ok(all) => rival(self.object, &all.items).map(|other| {
+                let message =
+                    format!("migration {other} moves pod {} already: wait for its end", self.spec.source_pod);
+                finding(reason::SOURCE_BUSY, message)
+            }),
+            Err(error) => Some(cannot_look("looking at other migrations", &error)),
+        }
+    }
+}
+
+fn cannot_look(doing: &str, error: &kube::Error) -> Finding {
+    let failure = failure(doing, reason::CHECKING, error);
+    finding(failure.reason, failure.message)
+}
+
+/// The container that holds the state.
+fn container(pod: &Pod, named: Option<&str>) -> Result<String, Finding> {
+    let names: Vec<&str> =
+        pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.as_str()).collect();
+    let pod = pod.name_any();
+    match (named, names.as_slice()) {
+        (Some(named), all) if all.contains(&named) => Ok(named.to_owned()),
+        (Some(named), all) => Err(finding(
+            reason::CONTAINER_NOT_FOUND,
+            format!("pod {pod} has no container {named}; it has {}", all.join(", ")),
+        )),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, all) => Err(finding(
+            reason::CONTAINER_AMBIGUOUS,
+            format!(
+                "pod {pod} has several containers: say in spec.container which of {} holds the state",
+                all.join(", ")
+            ),
+        )),
+    }
+}
+
+fn source_findings(pod: &Pod, container: &str) -> Vec<Finding> {
+    let name = pod.name_any();
+    let mut findings = Vec::new();
+    if let Some(owner) = pod.owner_references().iter().find(|owner| owner.controller == Some(true)) {
+        findings.push(finding(
+            reason::SOURCE_HAS_OWNER,
+            format!(
+                "{} {} would recreate pod {name} when it is removed: this version moves bare pods only",
+                owner.kind, owner.name
+            ),
+        ));
+    }
+    if let PodView::Present(facts) = pod_view::view(Some(pod), container, "") {
+        if facts.terminating {
+            findings.push(finding(reason::SOURCE_NOT_RUNNING, format!("pod {name} is being deleted")));
+        } else if facts.ended || !facts.running || facts.container_id.is_empty() {
+            let why = if facts.trouble.is_empty() { String::new() } else { format!(": {}", facts.trouble) };
+            let message = format!("container {container} of pod {name} does not run{why}");
+            findings.push(finding(reason::SOURCE_NOT_RUNNING, message));
+        }
+    }
+    findings
+}
+
+fn target_by_name(name: &str, node: Option<&nodes::NodeFacts>, source_node: &str) -> Result<String, Finding> {
+    let unsuitable = |why: &str| Err(finding(reason::TARGET_UNSUITABLE, format!("node {name} {why}")));
+    match node {
+        None => Err(finding(
+            reason::TARGET_NOT_FOUND,
+            format!("there is no node {name}: name one of the cluster"),
+        )),
+        Some(_) if name == source_node => unsuitable("is the one that the source runs on: name another"),
+        Some(node) if !node.ready => unsuitable("is not ready"),
+        Some(node) if node.cordoned => unsuitable("is cordoned: name another, or uncordon it"),
+        Some(_) => Ok(name.to_owned()),
+    }
+}
+
+/// The first by name that will do.
+fn target_by_labels(nodes: &[nodes::NodeFacts], source_node: &str) -> Result<String, Finding> {
+    if nodes.is_empty() {
+        let message = "no node has the labels of spec.target.nodeSelector".to_owned();
+        return Err(finding(reason::TARGET_NOT_FOUND, message));
+    }
+    let fits = |node: &&nodes::NodeFacts| node.ready && !node.cordoned && node.name != source_node;
+    nodes.iter().find(fits).map(|node| node.name.clone()).ok_or_else(|| {
+        let message =
+            "every node with the labels of spec.target.nodeSelector is the source's, not ready, or cordoned";
+        finding(reason::TARGET_UNSUITABLE, message.to_owned())
+    })
+}
+
+/// Another migration that has a pod of this one in its hands. Of two that have not begun, the older goes first.
+fn rival(own: &StatefulMigration, all: &[StatefulMigration]) -> Option<String> {
+    let pods = |migration: &StatefulMigration| {
+        [migration.spec.source_pod.clone(), names::shadow_pod(&migration.spec.source_pod)]
+    };
+    let age = |migration: &StatefulMigration| {
+        (migration.meta().creation_timestamp.as_ref().map(|time| time.0), migration.uid())
+    };
+    let phase = |migration: &StatefulMigration| {
+        migration.status.as_ref().map(|status| status.phase).unwrap_or_default()
+    };
+    let ours = pods(own);
+    let goes_first = |other: &&StatefulMigration| {
+        let begun = phase(other) != Phase::Pending;
+        other.uid() != own.uid()
+            && !phase(other).is_terminal()
+            && other.finalizers().iter().any(|name| name == FINALIZER)
+            && pods(other).iter().any(|pod| ours.contains(pod))
+            && (begun || age(other) < age(own))
+    };
+    all.iter().filter(goes_first).map(ResourceExt::name_any).min()
+}

@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+/// Everything that can be set, resolved.
+#[derive(Clone)]
+pub struct Settings {
+    /// The one namespace that is looked after; all where there is none.
+    pub namespace: Option<String>,
+    /// How kubelets are asked for checkpoints.
+    pub kubelet: KubeletAccess,
+    /// Image that has `ms2m`, for transfer Jobs whose migration names none: the operator's own.
+    pub transfer_image: String,
+    /// Folder of the nodes into which kubelets write checkpoints.
+    pub checkpoint_dir: String,
+    /// How many migrations are worked on at the same moment.
+    pub concurrency: u16,
+    /// How long any one call to a broker may take.
+    pub broker_deadline: Duration,
+    /// Who writes events: the pod's name.
+    pub instance: String,
+}
+
+/// How kubelets are asked for checkpoints.
+#[derive(Clone)]
+pub enum KubeletAccess {
+    /// Through the API server's node proxy.
+    Proxy,
+    /// Directly; scheme, credentials and trust are this configuration's, host and port each node's own.
+    Direct(Box<kube::Config>),
+}
+
+/// Where kubelets write checkpoints unless they were told otherwise.
+pub(super) const CHECKPOINT_DIR: &str = "/var/lib/kubelet/checkpoints";
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            namespace: None,
+            kubelet: KubeletAccess::Proxy,
+            transfer_image: "ms2m:latest".to_owned(),
+            checkpoint_dir: CHECKPOINT_DIR.to_owned(),
+            concurrency: 16,
+            broker_deadline: Duration::from_secs(5),
+            instance: "ms2m-operator".to_owned(),
+        }
+    }
+}
