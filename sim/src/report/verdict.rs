@@ -29,6 +29,9 @@ pub struct Verdict {
     /// Hash of the trace: the same for the same seed, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_hash: Option<String>,
+    /// Every line of the trace; not part of the JSON.
+    #[serde(skip)]
+    pub trace: Vec<String>,
     /// Real time that the run took.
     pub wall_ms: u64,
     /// What happened.

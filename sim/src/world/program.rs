@@ -26,4 +26,7 @@ pub type Main = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Exit>>> + Send>;
 pub trait Memory: Send {
     /// Copies it, at one instant, in-flight buffers included.
     fn snapshot(&self) -> Snapshot;
+
+    /// As what the program knows it to be.
+    fn as_any(&self) -> &dyn Any;
 }

@@ -33,8 +33,8 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
                 pod: spec.pod.clone(),
                 container: spec.container.clone(),
                 node: node.to_owned(),
-attempt: spec.attempt,
-pod_ip: String::new(),
+                attempt: spec.attempt,
+                pod_ip: String::new(),
                 base_image: spec.image.clone(),
                 restored_from: None,
                 memory: Box::new(NoMemory),
@@ -45,7 +45,7 @@ pod_ip: String::new(),
     };
     let (machines, node) = (machines.clone(), node.to_owned());
     let words: Vec<String> = spec.command.iter().chain(&spec.args).cloned().collect();
-    tokio::task::spawn_local(async move {
+    tokio::spawn(async move {
         tokio::time::sleep(PUSH).await;
         let report = carry_out(&mut machines.lock(), &node, &words);
         let code = i32::from(matches!(report, TransferReport::Error(_)));
@@ -132,5 +132,9 @@ struct NoMemory;
 impl Memory for NoMemory {
     fn snapshot(&self) -> Snapshot {
         std::sync::Arc::new(())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 }
