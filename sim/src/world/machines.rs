@@ -115,14 +115,22 @@ impl Machines {
 
     /// Ends a process as a kill does: nothing of it runs any further.
     pub fn kill(&self, sim: &mut turmoil::Sim<'_>, container_id: &str, code: i32) {
-        let host = {
-            let state = self.lock();
+        let (host, waiting) = {
+            let mut state = self.lock();
+            let before = state.requests.len();
+            // One that was asked for in this very step has no host yet; whoever asked hears that it did not start.
+            state.requests.retain(
+                |request| !matches!(request, Request::Run { container_id: id, .. } if id == container_id),
+            );
+            let waiting = state.requests.len() < before;
             match state.containers.get(container_id) {
-                Some(container) if container.runs() => container.host.clone(),
+                Some(container) if container.runs() => (container.host.clone(), waiting),
                 _ => return,
             }
         };
-        crate::network::crash(sim, host);
+        if !waiting {
+            crate::network::crash(sim, host);
+        }
         self.exited(container_id, Exit { code, message: String::new() });
     }
 

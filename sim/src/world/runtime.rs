@@ -103,7 +103,7 @@ impl Runtime for SimRuntime {
             });
             container_id
         };
-        let ip = address.await.map_err(|_| RuntimeError::Failed("the node is going down".to_owned()))?;
+        let ip = address.await.map_err(|_| RuntimeError::Failed("it was killed before it ran".to_owned()))?;
         let pod_ip = ip.to_string();
         if let Some(container) = self.machines.lock().containers.get_mut(&container_id) {
             container.pod_ip.clone_from(&pod_ip);
