@@ -98,6 +98,9 @@ impl<S: Clone + Default> Ram<S> {
         if let Some(tag) = self.line.control_acks.front() {
             return Some(Step::AckControl(*tag));
         }
+        if let Some(output) = self.owed_output() {
+            return Some(Step::Publish(Box::new(output)));
+        }
         if self.line.primary != Subscription::Open
             && let Some(say) = self.line.when_closed.take()
         {
@@ -107,6 +110,13 @@ impl<S: Clone + Default> Ram<S> {
             return Some(Step::Reply(Box::new(self.reply(say))));
         }
         self.step_in_hand(handler)
+    }
+
+    /// An output that a lost connection left unconfirmed. `STOPPED` says that all of them are emitted: the target drops
+    /// its own copies of them.
+    fn owed_output(&self) -> Option<Publication> {
+        let stopping = self.role() == Role::Stopped && self.line.in_hand.is_none();
+        stopping.then(|| self.held_outputs.values().next().cloned()).flatten()
     }
 
     fn reply(&self, say: &Say) -> Reply {
@@ -159,7 +169,7 @@ impl<S: Clone + Default> Ram<S> {
             Step::OpenReplay(_) => self.replay_answered(result),
             Step::Reply(reply) => return self.replied(reply, result),
             Step::Work(_) => self.worked(handler),
-            Step::Publish(_) => self.published(),
+            Step::Publish(publication) => self.published(publication),
             Step::Ack(..) => self.acked(),
             Step::Exit(_) => {}
         }
@@ -197,13 +207,86 @@ impl<S: Clone + Default> Ram<S> {
             .then(|| Step::Exit("nobody waits for this copy: its migration has no replies queue".to_owned()))
     }
 
-    fn published(&mut self) {
-        let Some(hand) = &mut self.line.in_hand else { return };
-        let Stage::Emitting(_, output) = std::mem::replace(&mut hand.stage, Stage::Acking) else { return };
-        if output.dead_letter.is_some() {
+    fn published(&mut self, publication: &Publication) {
+        match &mut self.line.in_hand {
+            Some(hand) => hand.stage = Stage::Acking,
+            None => self.held_outputs.retain(|_, held| held != publication),
+        }
+        if publication.dead_letter.is_some() {
             self.stats.dead_lettered += 1;
         } else {
             self.stats.emitted += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Malformed, Message, Output,
+        contract::{Command, CommandBody},
+        engine::{Arrival, Kind},
+    };
+
+    struct Echo;
+
+    impl Handler for Echo {
+        type State = u64;
+
+        fn apply(&self, state: &mut u64, message: &Message) -> Result<Option<Output>, Malformed> {
+            *state += 1;
+            let body = message.body.clone();
+            Ok(Some(Output { exchange: "results".to_owned(), routing_key: "r".to_owned(), body }))
+        }
+    }
+
+    /// Does every step, and says which.
+    fn run(ram: &mut Ram<u64>) -> Vec<Step> {
+        std::iter::from_fn(|| {
+            let step = ram.next_step(&Echo)?;
+            ram.done(&Echo, &step, StepResult::Done);
+            Some(step)
+        })
+        .collect()
+    }
+
+    fn begin(ram: &mut Ram<u64>) {
+        ram.connected("pod-a", "session");
+        run(ram);
+        ram.control_was_read(1);
+    }
+
+    #[test]
+    fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
+        let mut ram = Ram::<u64>::fresh(None);
+        begin(&mut ram);
+        run(&mut ram);
+        ram.delivered(Arrival {
+            origin: Origin::Primary,
+            tag: 1,
+            kind: Kind::Sequenced(MessageId { producer: "p".to_owned(), seq: 1 }),
+            routing_key: String::new(),
+            body: b"one".to_vec(),
+        });
+        let work = ram.next_step(&Echo);
+        assert!(matches!(work, Some(Step::Work(_))), "{work:?}");
+        ram.done(&Echo, &Step::Work(Duration::ZERO), StepResult::Done);
+        assert!(matches!(ram.next_step(&Echo), Some(Step::Publish(_))));
+        // The connection breaks while the output waits for its confirm; STOP is there before Q delivers again.
+        ram.disconnected();
+        ram.connected("pod-a", "session-2");
+        let stop = Command {
+            version: CONTRACT_VERSION,
+            migration: "m".to_owned(),
+            epoch: 1,
+            body: CommandBody::Stop,
+        };
+        ram.commanded(7, Some(stop));
+        let steps = run(&mut ram);
+        let emitted = steps.iter().position(|step| matches!(step, Step::Publish(_)));
+        let stopped = steps.iter().position(|step| matches!(step, Step::Reply(_)));
+        assert!(emitted.is_some() && emitted < stopped, "{steps:?}");
+        assert_eq!(ram.held_outputs.len(), 0);
     }
 }
