@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{SharedBroker, session::Session};
+use crate::trace;
 
 /// Serves one client until it closes the connection, the connection breaks, or the broker drops it.
 pub async fn serve_connection<S: Stream>(broker: SharedBroker, stream: S) {
@@ -17,7 +18,7 @@ pub async fn serve_connection<S: Stream>(broker: SharedBroker, stream: S) {
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
         biased;
-        result = write(writer, outbox) => log(client, result),
+        result = write(client, writer, outbox) => log(client, result),
         result = read(broker, session, reader) => log(client, result),
     }
 }
@@ -52,6 +53,7 @@ async fn read<S: Stream>(
             match parse_frame(&buffer[consumed..]) {
                 Ok((rest, frame)) => {
                     consumed = buffer.len() - rest.len();
+                    trace_frame(session.client(), '>', &frame);
                     session.take_in(&mut broker.lock(), frame);
                 }
                 Err(error) if error.is_incomplete() => break,
@@ -84,6 +86,7 @@ const LINGER: Duration = Duration::from_millis(50);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 async fn write<S: Stream>(
+    client: u64,
     mut writer: WriteHalf<S>,
     mut outbox: UnboundedReceiver<AMQPFrame>,
 ) -> io::Result<()> {
@@ -98,14 +101,32 @@ async fn write<S: Stream>(
             Err(_) => continue,
         };
         greeted = true;
+        trace_frame(client, '<', &frame);
         encode(&frame, &mut bytes)?;
         while bytes.len() < 60_000
             && let Ok(frame) = outbox.try_recv()
         {
+            trace_frame(client, '<', &frame);
             encode(&frame, &mut bytes)?;
         }
         writer.write_all(&bytes).await?;
         bytes.clear();
+    }
+}
+
+fn trace_frame(client: u64, direction: char, frame: &AMQPFrame) {
+    match frame {
+        AMQPFrame::Heartbeat | AMQPFrame::InvalidHeartbeat(_) | AMQPFrame::ProtocolHeader(_) => {}
+        AMQPFrame::Method(channel, method) => {
+            trace!("rabbitmq", "client {client}.{channel} {direction} {method:?}");
+        }
+        AMQPFrame::Header(channel, header) => {
+            let properties = &header.properties;
+            trace!("rabbitmq", "client {client}.{channel} {direction} {properties:?}");
+        }
+        AMQPFrame::Body(channel, body) => {
+            trace!("rabbitmq", "client {client}.{channel} {direction} {}", String::from_utf8_lossy(body));
+        }
     }
 }
 

@@ -60,6 +60,10 @@ impl Session {
         Self { client, publishing: Default::default(), closed: false, heartbeat: 0 }
     }
 
+    pub(super) fn client(&self) -> u64 {
+        self.client
+    }
+
     pub(super) fn take_in(&mut self, broker: &mut Broker, frame: AMQPFrame) {
         match frame {
             AMQPFrame::ProtocolHeader(_) => self.start(broker),

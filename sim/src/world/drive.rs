@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use ms2m::api::{Phase, StatefulMigration, StatefulMigrationStatus};
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
 use super::{Cluster, Fault, Oracle, Scenario, objects};
 use crate::{
-    determinism::{self, wall_clock},
+    determinism::{self, TraceLayer, wall_clock},
     network,
     report::{Lane, MigrationReport, Timeline, Verdict},
 };
@@ -25,6 +27,8 @@ pub fn run(scenario: &Scenario) -> Verdict {
     let seed = scenario.seed;
     determinism::run(seed, move || {
         let began = wall_clock();
+        let log = tracing_subscriber::registry().with(TraceLayer::new(Level::DEBUG));
+        let _log = tracing::subscriber::set_default(log);
         let cluster = Cluster::new(&scenario);
         let mut sim = network::sim_builder(seed).build();
         cluster.populate(&mut sim, &scenario);
