@@ -3,11 +3,13 @@
 //! Shared by the simulation and by the runs on real parts, so that the two read alike.
 
 mod migration;
+mod narrate;
 mod render;
 mod timeline;
 mod verdict;
 
 pub use migration::MigrationReport;
+pub use narrate::narrate;
 pub use render::{Style, render};
 pub use timeline::{Event, Lane, Timeline};
 pub use verdict::{Verdict, Violation};

@@ -9,7 +9,7 @@ use super::{Cluster, Fault, Oracle, Scenario, objects};
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network,
-    report::{Lane, MigrationReport, Timeline, Verdict},
+    report::{Lane, MigrationReport, Timeline, Verdict, narrate},
 };
 
 /// How long the migration may take after it was asked for; above every deadline, retry and heartbeat together.
@@ -195,39 +195,8 @@ impl Drive {
         let Some(status) = migration.and_then(|migration| migration.status) else { return };
         self.oracle.follow(&status, sim.elapsed());
         let old = std::mem::replace(&mut self.status, status);
-        self.tell(sim, &old);
-    }
-
-    /// Notes what is new in the status.
-    fn tell(&mut self, sim: &Sim<'_>, old: &StatefulMigrationStatus) {
-        let new = self.status.clone();
-        for transition in new.phase_transitions.iter().skip(old.phase_transitions.len()) {
-            self.note(sim, Lane::Phase, format_args!("{:?}", transition.phase));
-        }
-        let lag = |status: &StatefulMigrationStatus| {
-            status.replay.as_ref().map(|replay| (replay.lag, replay.samples))
-        };
-        if lag(&new) != lag(old)
-            && let Some(replay) = &new.replay
-            && replay.samples > 0
-        {
-            let rate = replay.apply_rate.map_or_else(|| "?".to_owned(), |rate| format!("{rate:.0}"));
-            let text =
-                format!("lag {} · {:.0} messages/s arrive · {rate} applied", replay.lag, replay.arrival_rate);
-            self.note(sim, Lane::App, text);
-        }
-        let mark = |status: &StatefulMigrationStatus| {
-            let handover = status.handover.clone().unwrap_or_default();
-            [handover.stopped_at, handover.point_of_no_return, handover.switched_at].map(|at| at.is_some())
-        };
-        let texts = ["source stopped", "point of no return", "target owns orders"];
-        for (text, (was, is)) in texts.iter().zip(mark(old).into_iter().zip(mark(&new))) {
-            if is && !was {
-                self.note(sim, Lane::App, text);
-            }
-        }
-        if let Some(pause) = new.pause.filter(|_| old.pause.is_none()) {
-            self.note(sim, Lane::App, format_args!("pause {pause}"));
+        for (lane, text) in narrate(&old, &self.status) {
+            self.note(sim, lane, text);
         }
     }
 

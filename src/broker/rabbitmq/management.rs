@@ -168,6 +168,7 @@ fn encode(segment: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {
+            encoded.push('%');
             for digit in [byte >> 4, byte & 15] {
                 encoded
                     .extend(char::from_digit(u32::from(digit), 16).map(|digit| digit.to_ascii_uppercase()));
@@ -175,4 +176,16 @@ fn encode(segment: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_becomes_one_segment_of_a_path() {
+        assert_eq!(encode("/"), "%2F");
+        assert_eq!(encode("orders eu/1"), "orders%20eu%2F1");
+        assert_eq!(encode("plain-1.2_3~"), "plain-1.2_3~");
+    }
 }

@@ -1,1 +1,0 @@
-//! The end-to-end assertions on real parts.
