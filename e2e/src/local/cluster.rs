@@ -86,10 +86,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Address of a pod, once it has one.
-    pub(super) fn pod_ip(&self, pod: &str) -> Option<String> {
-        let pod = self.api.get("", "pods", objects::NAMESPACE, pod)?;
-        pod["status"]["podIP"].as_str().filter(|ip| !ip.is_empty()).map(str::to_owned)
+    /// Address of a pod; why it has none, while it has none.
+    pub(super) fn pod_ip(&self, pod: &str) -> anyhow::Result<String> {
+        let object = self.api.get("", "pods", objects::NAMESPACE, pod);
+        let status = object.with_context(|| format!("there is no pod {pod}"))?["status"].take();
+        let ip = status["podIP"].as_str().filter(|ip| !ip.is_empty()).map(str::to_owned);
+        ip.with_context(|| format!("pod {pod} has no address: {}", status["containerStatuses"][0]["state"]))
     }
 
     /// The runtime's id of a pod's container that runs.

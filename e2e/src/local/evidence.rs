@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// What the counter in a pod says of itself.
 pub(super) async fn state_of(cluster: &Cluster, pod: &str) -> anyhow::Result<StateView> {
-    let ip = cluster.pod_ip(pod).with_context(|| format!("pod {pod} has no address"))?;
+    let ip = cluster.pod_ip(pod)?;
     get(&format!("http://{ip}:{}/state", objects::STATE_PORT)).await
 }
 

@@ -30,6 +30,9 @@ else
 fi
 
 cp "$ca" etc/registry-ca.crt
+# Every pod gets copies of these.
+echo "127.0.0.1 localhost" > etc/hosts
+: > etc/resolv.conf
 # The application's connections end with the checkpoint; the restored copy finds them closed and connects anew.
 echo tcp-close > etc/criu/runc.conf
 cat > etc/cni/net.d/10-pods.conflist <<NETWORK

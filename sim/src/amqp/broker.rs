@@ -269,12 +269,17 @@ impl Broker {
         }
     }
 
-    /// A connection ends.
-    pub(super) fn end_client(&mut self, client: u64) {
+    /// A connection's channels end, and with them its consumers.
+    pub(super) fn end_channels(&mut self, client: u64) {
         let Some(state) = self.clients.get(&client) else { return };
         for channel in state.channels.keys().copied().collect::<Vec<_>>() {
             self.end_channel(client, channel);
         }
+    }
+
+    /// A connection ends.
+    pub(super) fn end_client(&mut self, client: u64) {
+        self.end_channels(client);
         self.clients.remove(&client);
         let exclusive = self.queues.iter().filter(|(_, queue)| queue.exclusive == Some(client));
         for name in exclusive.map(|(name, _)| name.clone()).collect::<Vec<_>>() {

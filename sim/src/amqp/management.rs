@@ -29,6 +29,8 @@ fn answer(broker: &Broker, is_get: bool, path: &str) -> Response<Full<Bytes>> {
     let found = match words.as_slice() {
         _ if !is_get => None,
         ["api", "overview"] => Some(json!({ "product_name": "RabbitMQ" })),
+        // There is one virtual host.
+        ["api", _, vhost, ..] if *vhost != "/" => None,
         ["api", "queues", _, name] => broker.queues.get(*name).map(|queue| queue_json(broker, name, queue)),
         ["api", "queues", vhost, name, "bindings"] => {
             broker.queues.contains_key(*name).then(|| bindings_json(broker, vhost, name))

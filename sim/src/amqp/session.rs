@@ -117,6 +117,8 @@ impl Session {
             }
             connection::AMQPMethod::Open(_) => connection::AMQPMethod::OpenOk(connection::OpenOk {}),
             connection::AMQPMethod::Close(_) => {
+                // Before the answer: whoever hears it finds the queues free.
+                broker.end_channels(self.client);
                 self.closed = true;
                 connection::AMQPMethod::CloseOk(connection::CloseOk {})
             }

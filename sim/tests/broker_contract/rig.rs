@@ -1,0 +1,267 @@
+use std::{
+    io::Write as _,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ExchangeKind,
+    message::Delivery,
+    options::{
+        BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable},
+};
+use ms2m::broker::rabbitmq::{ManagementUrl, RabbitMq, parse_amqp_url};
+use ms2m_app::io::{Dial as _, SocketDial};
+use ms2m_sim::{
+    amqp::{SharedBroker, serve_connection, serve_management},
+    network::serve_tcp,
+};
+use testcontainers::{
+    GenericImage,
+    core::{IntoContainerPort as _, WaitFor},
+    runners::AsyncRunner as _,
+};
+use tokio::{
+    net::TcpListener,
+    task::{LocalSet, spawn_local},
+    time::timeout,
+};
+
+pub const URL: &str = "MS2M_TEST_RABBITMQ_URL";
+pub const MANAGEMENT_URL: &str = "MS2M_TEST_RABBITMQ_MANAGEMENT_URL";
+/// Every wait ends by then: a test that hangs is a test that fails.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// What has not come by then does not come.
+const SILENCE: Duration = Duration::from_millis(300);
+
+pub type Case = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A broker to test, and names that no other test uses.
+pub struct Rig {
+    url: String,
+    management: String,
+    prefix: String,
+    dial: Arc<SocketDial>,
+}
+
+/// Runs a case against the simulated broker, on real sockets.
+pub fn simulated(case: Case) {
+    block_on(async {
+        let broker = SharedBroker::default();
+        let (amqp, management) = (listen().await, listen().await);
+        let addresses = [&amqp, &management].map(|listener| listener.local_addr().unwrap());
+        let (theirs, ours) = (broker.clone(), broker);
+        spawn_local(serve_tcp(amqp, move |stream| serve_connection(theirs.clone(), stream)));
+        spawn_local(serve_tcp(management, move |stream| serve_management(ours.clone(), stream)));
+        let url = format!("amqp://guest:guest@{}/%2f", addresses[0]);
+        case(&Rig::new(url, format!("http://guest:guest@{}", addresses[1]))).await;
+    });
+}
+
+/// Runs a case against a real RabbitMQ, or says that it does not and why.
+pub fn real(name: &str, case: Case) {
+    let (url, management) = match (std::env::var(URL), std::env::var(MANAGEMENT_URL)) {
+        (Ok(url), Ok(management)) => (url, management),
+        _ => match container() {
+            Ok(urls) => urls.clone(),
+            Err(why) => {
+                // Past the harness, which swallows what a passing test prints.
+                let skipped =
+                    format!("skipped real::{name}: {URL} and {MANAGEMENT_URL} are not set, and {why}");
+                let _ = writeln!(std::io::stderr(), "{skipped}");
+                return;
+            }
+        },
+    };
+    block_on(async { case(&Rig::new(url, management)).await });
+}
+
+/// One RabbitMQ in a container for all cases, if there is a Docker engine.
+fn container() -> Result<&'static (String, String), String> {
+    static CONTAINER: OnceLock<Result<(String, String), String>> = OnceLock::new();
+    let started = CONTAINER.get_or_init(|| {
+        // Asked first: the library waits long for an engine that is not there.
+        if !std::path::Path::new("/var/run/docker.sock").exists() && std::env::var_os("DOCKER_HOST").is_none()
+        {
+            return Err("no Docker engine is reachable".to_owned());
+        }
+        block_on(async {
+            let image = GenericImage::new("rabbitmq", "4-management")
+                .with_exposed_port(5672.tcp())
+                .with_exposed_port(15672.tcp())
+                .with_wait_for(WaitFor::message_on_stdout("Server startup complete"));
+            let started = image.start().await.map_err(|error| format!("no container: {error}"))?;
+            let port =
+                async |inside: u16| started.get_host_port_ipv4(inside).await.map_err(|e| e.to_string());
+            let urls = (
+                format!("amqp://guest:guest@127.0.0.1:{}/%2f", port(5672).await?),
+                format!("http://guest:guest@127.0.0.1:{}", port(15672).await?),
+            );
+            // It is for the whole process; the engine's reaper ends it after that.
+            std::mem::forget(started);
+            Ok(urls)
+        })
+    });
+    started.as_ref().map_err(Clone::clone)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new()
+        .block_on(&runtime, async { timeout(DEADLINE * 6, future).await.expect("the case ends in time") })
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+impl Rig {
+    fn new(url: String, management: String) -> Self {
+        static CASES: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("contract-{}-{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
+        Self { url, management, prefix, dial: Arc::new(SocketDial::system_roots().unwrap()) }
+    }
+
+    /// A name of this case's own.
+    pub fn name(&self, of: &str) -> String {
+        format!("{}-{of}", self.prefix)
+    }
+
+    /// The adapter under test.
+    pub fn adapter(&self) -> RabbitMq {
+        let management = ManagementUrl::parse(&self.management).unwrap();
+        RabbitMq::new(parse_amqp_url(&self.url).unwrap(), Some(management), self.dial.clone(), DEADLINE)
+    }
+
+    pub async fn connect(&self) -> Connection {
+        let uri = parse_amqp_url(&self.url).unwrap();
+        within(self.dial.connect_amqp(uri, ConnectionProperties::default())).await
+    }
+
+    /// A connection and a channel with confirms.
+    pub async fn channel(&self) -> (Connection, Channel) {
+        let connection = self.connect().await;
+        let channel = open(&connection).await;
+        (connection, channel)
+    }
+
+    /// A durable classic queue.
+    pub async fn queue(&self, channel: &Channel, of: &str) -> String {
+        let name = self.name(of);
+        declare(channel, &name, &[]).await;
+        name
+    }
+
+    /// A durable exchange.
+    pub async fn exchange(&self, channel: &Channel, kind: ExchangeKind) -> String {
+        let name = self.name("exchange");
+        let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+        within(channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default())).await;
+        name
+    }
+}
+
+/// The result of a call that must succeed, in time.
+pub async fn within<T>(call: impl Future<Output = lapin::Result<T>>) -> T {
+    timeout(DEADLINE, call).await.expect("the broker answers in time").expect("the broker agrees")
+}
+
+/// The error of a call that must fail, in time: its reply code.
+pub async fn refused<T>(call: impl Future<Output = lapin::Result<T>>) -> u16 {
+    match timeout(DEADLINE, call).await.expect("the broker answers in time") {
+        Ok(_) => panic!("the broker agrees"),
+        Err(error) => match error.kind() {
+            lapin::ErrorKind::ProtocolError(error) => error.get_id(),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+pub async fn open(connection: &Connection) -> Channel {
+    let channel = within(connection.create_channel()).await;
+    within(channel.confirm_select(ConfirmSelectOptions::default())).await;
+    channel
+}
+
+pub async fn declare(channel: &Channel, name: &str, arguments: &[(&str, &str)]) {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    within(channel.queue_declare(name.into(), options, table(arguments))).await;
+}
+
+pub async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str, arguments: FieldTable) {
+    let options = QueueBindOptions::default();
+    within(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, arguments)).await;
+}
+
+/// Publishes, persistently and mandatory; what the broker says of it.
+pub async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    body: &str,
+    headers: FieldTable,
+) -> Confirmation {
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+    let publish = channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties);
+    within(async { publish.await?.await }).await
+}
+
+/// Puts messages into a queue by the default exchange.
+pub async fn fill(channel: &Channel, queue: &str, bodies: &[&str]) {
+    for body in bodies {
+        let confirmation = publish(channel, "", queue, body, FieldTable::default()).await;
+        assert!(matches!(confirmation, Confirmation::Ack(None)), "{confirmation:?}");
+    }
+}
+
+pub async fn consume(channel: &Channel, queue: &str, exclusive: bool) -> lapin::Result<Consumer> {
+    let options = BasicConsumeOptions { exclusive, ..Default::default() };
+    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
+}
+
+pub async fn prefetch(channel: &Channel, count: u16) {
+    within(channel.basic_qos(count, BasicQosOptions::default())).await;
+}
+
+/// The next delivery.
+pub async fn next(consumer: &mut Consumer) -> Delivery {
+    let delivery = timeout(DEADLINE, consumer.next()).await.expect("a delivery comes in time");
+    delivery.expect("the consumer goes on").expect("the delivery is good")
+}
+
+/// The bodies of the next `count` deliveries.
+pub async fn bodies(consumer: &mut Consumer, count: usize) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for _ in 0..count {
+        bodies.push(body(&next(consumer).await));
+    }
+    bodies
+}
+
+pub fn body(delivery: &Delivery) -> String {
+    String::from_utf8_lossy(&delivery.data).into_owned()
+}
+
+/// Checks that nothing more comes.
+pub async fn quiet(consumer: &mut Consumer) {
+    if let Ok(delivery) = timeout(SILENCE, consumer.next()).await {
+        panic!("{delivery:?}");
+    }
+}
+
+pub fn table(entries: &[(&str, &str)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert((*name).into(), AMQPValue::LongString((*value).into()));
+    }
+    table
+}

@@ -1,0 +1,67 @@
+use lapin::{
+    Channel, Consumer,
+    options::{BasicAckOptions, BasicConsumeOptions},
+};
+
+use crate::rig::{Rig, bodies, body, declare, fill, next, open, prefetch, quiet, refused, table, within};
+
+async fn stream(rig: &Rig, channel: &Channel) -> String {
+    let name = rig.name("log");
+    declare(channel, &name, &[("x-queue-type", "stream")]).await;
+    name
+}
+
+async fn read(channel: &Channel, stream: &str) -> lapin::Result<Consumer> {
+    let from_start = table(&[("x-stream-offset", "first")]);
+    channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), from_start).await
+}
+
+pub async fn a_stream_is_read_from_its_start_again_and_again(rig: &Rig) {
+    let (connection, channel) = rig.channel().await;
+    let stream = stream(rig, &channel).await;
+    fill(&channel, &stream, &["1", "2", "3"]).await;
+    for _ in 0..2 {
+        let reader = open(&connection).await;
+        prefetch(&reader, 100).await;
+        let mut consumer = read(&reader, &stream).await.unwrap();
+        for expected in ["1", "2", "3"] {
+            let delivery = next(&mut consumer).await;
+            assert_eq!(body(&delivery), expected);
+            within(delivery.acker.ack(BasicAckOptions::default())).await;
+        }
+        within(reader.close(200, "read".into())).await;
+    }
+}
+
+pub async fn reading_a_stream_needs_a_prefetch(rig: &Rig) {
+    let (_connection, channel) = rig.channel().await;
+    let stream = stream(rig, &channel).await;
+    let code = refused(read(&channel, &stream)).await;
+    assert!([406, 540].contains(&code), "{code}");
+}
+
+pub async fn a_stream_gives_what_comes_later_to_a_reader_that_waits(rig: &Rig) {
+    let (connection, channel) = rig.channel().await;
+    let stream = stream(rig, &channel).await;
+    let reader = open(&connection).await;
+    prefetch(&reader, 10).await;
+    let mut consumer = read(&reader, &stream).await.unwrap();
+    fill(&channel, &stream, &["late"]).await;
+    assert_eq!(body(&next(&mut consumer).await), "late");
+}
+
+pub async fn acks_of_a_stream_give_credit_and_remove_nothing(rig: &Rig) {
+    let (connection, channel) = rig.channel().await;
+    let stream = stream(rig, &channel).await;
+    fill(&channel, &stream, &["1", "2", "3"]).await;
+    let reader = open(&connection).await;
+    prefetch(&reader, 1).await;
+    let mut consumer = read(&reader, &stream).await.unwrap();
+    let first = next(&mut consumer).await;
+    quiet(&mut consumer).await;
+    within(first.acker.ack(BasicAckOptions::default())).await;
+    assert_eq!(body(&next(&mut consumer).await), "2");
+    let again = open(&connection).await;
+    prefetch(&again, 10).await;
+    assert_eq!(bodies(&mut read(&again, &stream).await.unwrap(), 3).await, ["1", "2", "3"]);
+}
