@@ -110,7 +110,9 @@ mod tests {
     fn digest_depends_on_the_order_and_on_the_values() {
         let digest = |messages: &[(u64, i64)]| {
             let mut state = CounterState::default();
-            messages.iter().for_each(|(seq, value)| state.add(&id("a", *seq), *value));
+            for (seq, value) in messages {
+                state.add(&id("a", *seq), *value);
+            }
             state.producers["a"].digest.clone()
         };
         assert_eq!(digest(&[(1, 5), (2, 6)]), digest(&[(1, 5), (2, 6)]));

@@ -168,6 +168,7 @@ fn size(file: &Path) -> io::Result<u64> {
     Ok(fs::metadata(file)?.len())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is used as a function of the error")]
 fn failed(status: Status) -> RuntimeError {
     RuntimeError::Failed(status.message().to_owned())
 }

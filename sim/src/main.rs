@@ -230,7 +230,8 @@ fn run_many(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<bool> {
 }
 
 fn list_faults() -> anyhow::Result<bool> {
-    let list: String = Fault::all().iter().map(|fault| format!("{fault}\n")).collect();
-    print(&list)?;
+    for fault in Fault::all() {
+        print(&format!("{fault}\n"))?;
+    }
     Ok(true)
 }

@@ -77,6 +77,7 @@ where
 }
 
 /// What a user asks for. Our own writes of the status are no news.
+#[allow(clippy::unnecessary_wraps, reason = "the signature is kube's")]
 fn asked(migration: &StatefulMigration) -> Option<u64> {
     let metadata = &migration.metadata;
     let mut hasher = DefaultHasher::new();
@@ -106,11 +107,13 @@ fn logged<K: Send + 'static>(
 }
 
 /// The migration that an object belongs to.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn migration_of<K: Resource>(object: K) -> Option<ObjectRef<StatefulMigration>> {
     let name = object.annotations().get(ANNOTATION_MIGRATION_NAME)?;
     Some(ObjectRef::new(name).within(object.namespace().as_deref()?))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn again_later(migration: Arc<StatefulMigration>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let wait: Duration = backoff::after(context.failed(&migration.uid().unwrap_or_default()));
     tracing::warn!(

@@ -220,10 +220,10 @@ fn cannot_look(doing: &str, error: &kube::Error) -> Finding {
 
 /// The container that holds the state.
 fn container(pod: &Pod, named: Option<&str>) -> Result<String, Finding> {
-    let names: Vec<&str> =
+    let all: Vec<&str> =
         pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.as_str()).collect();
     let pod = pod.name_any();
-    match (named, names.as_slice()) {
+    match (named, all.as_slice()) {
         (Some(named), all) if all.contains(&named) => Ok(named.to_owned()),
         (Some(named), all) => Err(finding(
             reason::CONTAINER_NOT_FOUND,

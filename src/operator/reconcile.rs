@@ -49,7 +49,7 @@ pub(super) async fn reconcile(
 ) -> Result<Action, ReconcileError> {
     let migration = MigrationRef::of(&cached);
     let next = match begin(&context, &migration).await? {
-        Some(object) => Turn::new(&context, &migration, object).take().await?,
+        Some(object) => Box::pin(Turn::new(&context, &migration, object).take()).await?,
         None => Next::Over,
     };
     context.succeeded(&migration.uid);
@@ -117,7 +117,7 @@ impl<'a> Turn<'a> {
 
     async fn take(mut self) -> Result<Next, ReconcileError> {
         for _ in 0..ROUNDS_MAX {
-            if let Some(next) = self.round().await? {
+            if let Some(next) = Box::pin(self.round()).await? {
                 return Ok(next);
             }
         }
@@ -126,7 +126,8 @@ impl<'a> Turn<'a> {
 
     /// None when another round is due.
     async fn round(&mut self) -> Result<Option<Next>, ReconcileError> {
-        let seen = observe(self.context, &self.object, self.migration, self.outcomes.clone()).await;
+        let look = observe(self.context, &self.object, self.migration, self.outcomes.clone());
+        let seen = Box::pin(look).await;
         let before = self.object.status.clone().unwrap_or_default();
         let decision = self.decide(&before, &seen.observation);
         if decision.status != before {

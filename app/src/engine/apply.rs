@@ -52,7 +52,7 @@ impl<S: Clone + Default> Ram<S> {
     /// `Q` delivers it to its owner.
     fn without_identity(&mut self, arrival: Arrival, why: String) {
         let stage = match arrival.origin {
-            Origin::Primary => Stage::Emitting(anonymous(), self.dead_letter(&arrival, None, why)),
+            Origin::Primary => Stage::Emitting(anonymous(), dead_letter(&arrival, None, why)),
             Origin::Replay => Stage::Acking,
         };
         self.hold_hand(arrival, stage);
@@ -162,7 +162,7 @@ impl<S: Clone + Default> Ram<S> {
                 body: output.body,
                 dead_letter: None,
             }),
-            Err(Malformed(why)) => Some(self.dead_letter(&arrival, Some(message.id.clone()), why)),
+            Err(Malformed(why)) => Some(dead_letter(&arrival, Some(message.id.clone()), why)),
         };
         let stage = match (output, arrival.origin) {
             (None, _) => Stage::Acking,
@@ -173,17 +173,6 @@ impl<S: Clone + Default> Ram<S> {
             }
         };
         self.hold_hand(arrival, stage);
-    }
-
-    fn dead_letter(&self, arrival: &Arrival, id: Option<MessageId>, why: String) -> Publication {
-        Publication {
-            exchange: String::new(),
-            // The shell knows the primary queue's name, and so the dead-letter queue's.
-            routing_key: String::new(),
-            id,
-            body: arrival.body.clone(),
-            dead_letter: Some(why),
-        }
     }
 
     fn sync(&mut self, arrival: Arrival, migration: String, epoch: u64, nonce: String, source: &str) {
@@ -233,6 +222,17 @@ impl<S: Clone + Default> Ram<S> {
         self.line.from_primary.clear();
         self.line.ahead.clear();
         self.line.sync = None;
+    }
+}
+
+fn dead_letter(arrival: &Arrival, id: Option<MessageId>, why: String) -> Publication {
+    Publication {
+        exchange: String::new(),
+        // The shell knows the primary queue's name, and so the dead-letter queue's.
+        routing_key: String::new(),
+        id,
+        body: arrival.body.clone(),
+        dead_letter: Some(why),
     }
 }
 

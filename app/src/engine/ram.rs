@@ -75,6 +75,7 @@ pub(crate) enum Complete {
 
 /// What belongs to one connection: delivery tags, subscriptions, and what waits on them.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub(crate) struct Line {
     /// The control queue was read empty: a `STOP` that waited there is known.
     pub(crate) control_read: bool,

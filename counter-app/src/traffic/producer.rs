@@ -43,8 +43,8 @@ pub async fn run_producer(
         let value = value_of(index, seq);
         record.sending(&MessageId { producer: producer.clone(), seq }, value);
         let body = format!(r#"{{"value":{value}}}"#);
-        let published = publisher.publish(&config.routing_key, body.as_bytes()).await;
-        record.confirmed(&published.id, value, published.attempts);
+        let done = publisher.publish(&config.routing_key, body.as_bytes()).await;
+        record.confirmed(&done.id, value, done.attempts);
     }
 }
 

@@ -3,7 +3,7 @@
 mod comparison;
 mod producer;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ms2m_app::{
     Ledger,
@@ -56,9 +56,8 @@ fn contradictions(record: &Record, view: &StateView, found: &mut Vec<String>) {
     }
     let mut applied = Ledger::default();
     for (producer, of_producer) in &state.producers {
-        let seqs: BTreeMap<u64, ()> =
-            of_producer.runs.iter().flat_map(|run| run.first..=run.last).map(|seq| (seq, ())).collect();
-        for seq in seqs.into_keys() {
+        let seqs: BTreeSet<u64> = of_producer.runs.iter().flat_map(|run| run.first..=run.last).collect();
+        for seq in seqs {
             applied.insert(&MessageId { producer: producer.clone(), seq });
         }
     }

@@ -25,9 +25,9 @@ use super::{Options, cluster::NODES, evidence, objects, servers, world::World};
 use crate::process::{Process, patiently};
 
 /// How long the workload may take to start, and to catch up in the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the migration may take.
-const MIGRATION: Duration = Duration::from_secs(180);
+const MIGRATION: Duration = Duration::from_mins(3);
 
 /// A run under way.
 pub(super) struct Drive<'a> {

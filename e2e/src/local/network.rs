@@ -32,13 +32,13 @@ impl Network {
         ip_in(pid, &["addr", "add", &format!("{address}/24"), "dev", "eth0"]).await?;
         ip_in(pid, &["link", "set", "eth0", "up"]).await?;
         ip_in(pid, &["route", "add", "default", "via", HUB]).await?;
-        ip(&format!("route add {} via {address}", self.pods_of(number))).await
+        ip(&format!("route add {} via {address}", pods_of(number))).await
     }
+}
 
-    /// The addresses of a node's pods.
-    pub(crate) fn pods_of(&self, number: u8) -> String {
-        format!("10.88.{number}.0/24")
-    }
+/// The addresses of a node's pods.
+pub(crate) fn pods_of(number: u8) -> String {
+    format!("10.88.{number}.0/24")
 }
 
 async fn ip(words: &str) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::{authority::Authority, network::HUB};
 use crate::process::{Process, patiently};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The registry's program.
 const REGISTRY: &str = "/usr/bin/docker-registry";
 /// The broker's program; the one in the path changes to a user who may not read the run's folder.

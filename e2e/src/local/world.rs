@@ -48,6 +48,10 @@ pub(crate) fn run(options: &InsideOptions) -> anyhow::Result<bool> {
 }
 
 /// Resolves when the outside ends, or ends us: our standard input breaks.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no simulated run comes here; a read of a pipe cannot be awaited"
+)]
 async fn told_to_end() {
     let read = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
     // Whatever it reads, there is nothing that it could be told but this.

@@ -16,7 +16,7 @@ pub(crate) use cgroups::Cgroups;
 
 use crate::{
     cri::Cri,
-    local::network::Network,
+    local::network::{Network, pods_of},
     process::{Process, patiently, run},
 };
 
@@ -49,7 +49,7 @@ pub(crate) struct Node {
     pub(crate) root: PathBuf,
     /// Its containerd.
     pub(crate) cri: Cri,
-    _init: Process,
+    init: Process,
 }
 
 impl Node {
@@ -66,7 +66,7 @@ impl Node {
         config.network.attach(config.number, pid).await?;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let cri = Cri::at(root.join("run/containerd/containerd.sock"));
-        let node = Self { name, root, cri, _init: init };
+        let node = Self { name, root, cri, init };
         node.ready().await?;
         Ok(node)
     }
@@ -86,7 +86,7 @@ impl Node {
             name.to_owned(),
             config.image.display().to_string(),
             data.display().to_string(),
-            config.network.pods_of(config.number),
+            pods_of(config.number),
             config.ca.display().to_string(),
             config.cgroups.controllers().join(" "),
         ];
@@ -103,7 +103,7 @@ impl Node {
             }
         })
         .await
-        .with_context(|| self._init.log_tail())
+        .with_context(|| self.init.log_tail())
     }
 
     /// Checks that the machine has what nodes are made of; says what to do when not.

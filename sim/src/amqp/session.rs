@@ -166,7 +166,7 @@ impl Session {
         let result = match method {
             AMQPClass::Basic(method) => self.basic(broker, channel, method),
             AMQPClass::Queue(method) => self.queue(broker, channel, method),
-            AMQPClass::Exchange(method) => self.exchange(broker, channel, method),
+            AMQPClass::Exchange(method) => exchange_method(broker, method),
             AMQPClass::Confirm(confirm::AMQPMethod::Select(_)) => {
                 if let Some(channel) = broker.channel(self.client, channel) {
                     channel.confirms = true;
@@ -178,12 +178,12 @@ impl Session {
         match result {
             Ok(Some(answer)) => self.answer(broker, channel, answer),
             Ok(None) => {}
-            Err(exception) => self.refuse(broker, channel, exception),
+            Err(exception) => self.refuse(broker, channel, &exception),
         }
     }
 
     /// A soft exception closes the channel, a hard one the connection.
-    fn refuse(&mut self, broker: &mut Broker, channel: u16, exception: Exception) {
+    fn refuse(&mut self, broker: &mut Broker, channel: u16, exception: &Exception) {
         let text = exception.text.as_str().into();
         if exception.is_hard() {
             let close =
@@ -221,7 +221,7 @@ impl Session {
                 self.publishing.insert(channel, Publishing { method, header: None, body: Vec::new() });
                 return Ok(None);
             }
-            M::Consume(consume) => return self.consume(broker, channel, consume).map(|()| None),
+            M::Consume(consume) => return self.consume(broker, channel, &consume).map(|()| None),
             M::Cancel(cancel) => {
                 for queue in broker.queues.values_mut() {
                     let tag = cancel.consumer_tag.as_str();
@@ -259,7 +259,7 @@ impl Session {
         }
     }
 
-    fn consume(&self, broker: &mut Broker, channel: u16, consume: basic::Consume) -> Result<(), Exception> {
+    fn consume(&self, broker: &mut Broker, channel: u16, consume: &basic::Consume) -> Result<(), Exception> {
         let prefetch = broker.channel(self.client, channel).map_or(0, |channel| channel.prefetch);
         broker.generated_names += 1;
         let generated = format!("amq.ctag-{}", broker.generated_names);
@@ -418,43 +418,6 @@ impl Session {
         })
     }
 
-    fn exchange(
-        &mut self,
-        broker: &mut Broker,
-        _channel: u16,
-        method: exchange::AMQPMethod,
-    ) -> Result<Option<AMQPClass>, Exception> {
-        use exchange::AMQPMethod as M;
-        let answer = match method {
-            M::Declare(declare) => {
-                let name = declare.exchange.to_string();
-                match broker.exchanges.get(&name) {
-                    None if declare.passive => return Err(Exception::no_exchange(&name)),
-                    Some(known) if !declare.passive && known.kind != declare.kind.as_str() => {
-                        let text =
-                            format!("PRECONDITION_FAILED - inequivalent arg 'type' for exchange '{name}'");
-                        return Err(Exception::new(406, text));
-                    }
-                    Some(_) => {}
-                    None => {
-                        let (kind, durable) = (declare.kind.to_string(), declare.durable);
-                        broker
-                            .exchanges
-                            .insert(name, Exchange { kind, durable, auto_delete: declare.auto_delete });
-                    }
-                }
-                M::DeclareOk(exchange::DeclareOk {})
-            }
-            M::Delete(delete) => {
-                broker.exchanges.remove(delete.exchange.as_str());
-                broker.bindings.retain(|binding| binding.exchange != delete.exchange.as_str());
-                M::DeleteOk(exchange::DeleteOk {})
-            }
-            _ => return Err(Exception::new(540, "NOT_IMPLEMENTED - exchange to exchange bindings")),
-        };
-        Ok(Some(AMQPClass::Exchange(answer)))
-    }
-
     fn publish_if_whole(&mut self, broker: &mut Broker, channel: u16) {
         let whole = self.publishing.get(&channel).is_some_and(|publishing| {
             publishing.header.as_ref().is_some_and(|header| header.body_size <= publishing.body.len() as u64)
@@ -473,7 +436,7 @@ impl Session {
             body,
         };
         match broker.route(message) {
-            Err(exception) => self.refuse(broker, channel, exception),
+            Err(exception) => self.refuse(broker, channel, &exception),
             Ok(routed) => {
                 if let Some((header, body)) = returned.filter(|_| !routed) {
                     self.give_back(broker, channel, &method, header, body);
@@ -540,4 +503,38 @@ fn capabilities() -> FieldTable {
     properties.insert("product".into(), AMQPValue::LongString("RabbitMQ".into()));
     properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
     properties
+}
+
+fn exchange_method(
+    broker: &mut Broker,
+    method: exchange::AMQPMethod,
+) -> Result<Option<AMQPClass>, Exception> {
+    use exchange::AMQPMethod as M;
+    let answer = match method {
+        M::Declare(declare) => {
+            let name = declare.exchange.to_string();
+            match broker.exchanges.get(&name) {
+                None if declare.passive => return Err(Exception::no_exchange(&name)),
+                Some(known) if !declare.passive && known.kind != declare.kind.as_str() => {
+                    let text = format!("PRECONDITION_FAILED - inequivalent arg 'type' for exchange '{name}'");
+                    return Err(Exception::new(406, text));
+                }
+                Some(_) => {}
+                None => {
+                    let (kind, durable) = (declare.kind.to_string(), declare.durable);
+                    broker
+                        .exchanges
+                        .insert(name, Exchange { kind, durable, auto_delete: declare.auto_delete });
+                }
+            }
+            M::DeclareOk(exchange::DeclareOk {})
+        }
+        M::Delete(delete) => {
+            broker.exchanges.remove(delete.exchange.as_str());
+            broker.bindings.retain(|binding| binding.exchange != delete.exchange.as_str());
+            M::DeleteOk(exchange::DeleteOk {})
+        }
+        _ => return Err(Exception::new(540, "NOT_IMPLEMENTED - exchange to exchange bindings")),
+    };
+    Ok(Some(AMQPClass::Exchange(answer)))
 }

@@ -150,7 +150,7 @@ pub(super) fn api_client() -> Result<kube::Client, Box<dyn std::error::Error>> {
 /// How the API server is reached.
 pub(super) fn api_config() -> Result<kube::Config, Box<dyn std::error::Error>> {
     let mut config = kube::Config::new(format!("http://apiserver:{API_PORT}").parse()?);
-    config.default_namespace = objects::NAMESPACE.to_owned();
+    objects::NAMESPACE.clone_into(&mut config.default_namespace);
     config.connect_timeout = Some(Duration::from_secs(5));
     Ok(config)
 }

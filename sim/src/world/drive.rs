@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// How long the migration may take after it was asked for; above every deadline, retry and heartbeat together.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_mins(7);
 /// How long the workload may take to catch up after the traffic has stopped.
-const DRAIN: Duration = Duration::from_secs(300);
+const DRAIN: Duration = Duration::from_mins(5);
 /// How long the run goes on after the end, to see that the operator has fallen silent.
 const SILENCE: Duration = Duration::from_secs(8);
 /// How soon a killed process or broker is started again.
@@ -39,7 +39,7 @@ pub fn run(scenario: &Scenario) -> Verdict {
         verdict.trace_hash = Some(determinism::trace_hash(&trace));
         verdict.trace = trace;
         drop(sim);
-        verdict.wall_ms = u64::try_from((wall_clock() - began).as_millis()).unwrap_or(u64::MAX);
+        verdict.wall_ms = u64::try_from(wall_clock().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
         verdict
     })
 }
@@ -74,7 +74,7 @@ impl Drive {
 
     fn run(&mut self, sim: &mut Sim<'_>) -> Verdict {
         self.prepare();
-        let ready = self.until(sim, Duration::from_secs(60), |drive| drive.source_consumes());
+        let ready = self.until(sim, Duration::from_mins(1), Self::source_consumes);
         if !ready {
             self.oracle.broke(sim.elapsed(), "Converges", "the workload does not start".to_owned());
             return self.verdict(sim);

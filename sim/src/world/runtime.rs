@@ -22,6 +22,8 @@ pub struct SimRuntime {
     machines: Machines,
 }
 
+type Resolved = (String, Arc<dyn Program>, Option<Archive>);
+
 impl SimRuntime {
     /// The runtime of `node`.
     pub fn new(node: impl Into<String>, machines: Machines) -> Self {
@@ -35,8 +37,8 @@ impl SimRuntime {
         })
     }
 
-    /// The program to start, and the RAM to start it with.
-    fn resolve(&self, image: &str) -> Result<(String, Arc<dyn Program>, Option<Archive>), RuntimeError> {
+    /// The program to start, its image, and the RAM to start it with.
+    fn resolve(&self, image: &str) -> Result<Resolved, RuntimeError> {
         match self.pull(image)? {
             Image::Program(program) => Ok((image.to_owned(), program, None)),
             Image::Checkpoint(archive) => {

@@ -7,7 +7,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::rig::{Rig, bind, body, consume, declare, fill, next, publish};
 
-pub async fn the_facts_of_a_queue_are_those_it_was_declared_with(rig: &Rig) {
+pub(super) async fn the_facts_of_a_queue_are_those_it_was_declared_with(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let exchange = rig.exchange(&channel, ExchangeKind::Topic).await;
     let queue = rig.queue(&channel, "q").await;
@@ -28,7 +28,7 @@ pub async fn the_facts_of_a_queue_are_those_it_was_declared_with(rig: &Rig) {
     );
 }
 
-pub async fn a_queue_with_an_exclusive_consumer_passes_the_checks(rig: &Rig) {
+pub(super) async fn a_queue_with_an_exclusive_consumer_passes_the_checks(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let exchange = rig.exchange(&channel, ExchangeKind::Topic).await;
     let queue = rig.queue(&channel, "q").await;
@@ -49,7 +49,7 @@ pub async fn a_queue_with_an_exclusive_consumer_passes_the_checks(rig: &Rig) {
     assert!(findings.is_empty(), "{findings:?}");
 }
 
-pub async fn a_queue_with_an_awkward_name_is_found(rig: &Rig) {
+pub(super) async fn a_queue_with_an_awkward_name_is_found(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "orders/eu 100% ü").await;
     let broker = rig.adapter();
@@ -57,7 +57,7 @@ pub async fn a_queue_with_an_awkward_name_is_found(rig: &Rig) {
     broker.lane().await.unwrap().delete_queue(&queue).await.unwrap();
 }
 
-pub async fn a_queue_that_is_not_there_has_no_facts(rig: &Rig) {
+pub(super) async fn a_queue_that_is_not_there_has_no_facts(rig: &Rig) {
     let (broker, absent) = (rig.adapter(), rig.name("absent"));
     assert_eq!(broker.inspect(&absent).await.unwrap(), None);
     let lane = broker.lane().await.unwrap();
@@ -68,7 +68,7 @@ pub async fn a_queue_that_is_not_there_has_no_facts(rig: &Rig) {
     assert_eq!(findings.first().map(|finding| finding.reason), Some(preflight::QUEUE_NOT_FOUND));
 }
 
-pub async fn a_queue_of_the_default_exchange_is_refused(rig: &Rig) {
+pub(super) async fn a_queue_of_the_default_exchange_is_refused(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let facts = rig.adapter().inspect(&queue).await.unwrap().expect("it is there");
@@ -77,7 +77,7 @@ pub async fn a_queue_of_the_default_exchange_is_refused(rig: &Rig) {
     assert_eq!(findings.first().map(|finding| finding.reason), Some(preflight::QUEUE_NOT_BOUND));
 }
 
-pub async fn a_mirror_may_be_made_twice(rig: &Rig) {
+pub(super) async fn a_mirror_may_be_made_twice(rig: &Rig) {
     let lane = rig.adapter().lane().await.unwrap();
     let replay = rig.name("r");
     for _ in 0..2 {
@@ -86,7 +86,7 @@ pub async fn a_mirror_may_be_made_twice(rig: &Rig) {
     lane.delete_queue(&replay).await.unwrap();
 }
 
-pub async fn a_queue_may_be_deleted_twice(rig: &Rig) {
+pub(super) async fn a_queue_may_be_deleted_twice(rig: &Rig) {
     let lane = rig.adapter().lane().await.unwrap();
     let replies = rig.name("replies");
     lane.declare_replies(&replies).await.unwrap();
@@ -96,7 +96,7 @@ pub async fn a_queue_may_be_deleted_twice(rig: &Rig) {
     assert!(lane.depth(&replies).await.unwrap().is_none());
 }
 
-pub async fn the_depth_of_a_queue_counts_messages_and_consumers(rig: &Rig) {
+pub(super) async fn the_depth_of_a_queue_counts_messages_and_consumers(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["1", "2"]).await;
@@ -109,7 +109,7 @@ pub async fn the_depth_of_a_queue_counts_messages_and_consumers(rig: &Rig) {
     assert_eq!(depth.consumers, 1);
 }
 
-pub async fn a_marker_stands_behind_what_was_published_before_it(rig: &Rig) {
+pub(super) async fn a_marker_stands_behind_what_was_published_before_it(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let exchange = rig.exchange(&channel, ExchangeKind::Direct).await;
     let queue = rig.queue(&channel, "q").await;
@@ -131,7 +131,7 @@ pub async fn a_marker_stands_behind_what_was_published_before_it(rig: &Rig) {
     assert_eq!(body(&next(&mut consumer).await), "after");
 }
 
-pub async fn a_command_for_a_pod_without_a_control_queue_is_unroutable(rig: &Rig) {
+pub(super) async fn a_command_for_a_pod_without_a_control_queue_is_unroutable(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let lane = rig.adapter().lane().await.unwrap();
     let command =
@@ -180,7 +180,7 @@ fn waker() -> (Arc<Notify>, Arc<dyn Fn() + Send + Sync>) {
     (news, Arc::new(move || wake.notify_one()))
 }
 
-pub async fn replies_wait_until_they_are_acked(rig: &Rig) {
+pub(super) async fn replies_wait_until_they_are_acked(rig: &Rig) {
     let lane = rig.adapter().lane().await.unwrap();
     let queue = rig.name("replies");
     lane.declare_replies(&queue).await.unwrap();
@@ -194,7 +194,7 @@ pub async fn replies_wait_until_they_are_acked(rig: &Rig) {
     lane.delete_queue(&queue).await.unwrap();
 }
 
-pub async fn replies_that_were_not_acked_come_again(rig: &Rig) {
+pub(super) async fn replies_that_were_not_acked_come_again(rig: &Rig) {
     let queue = rig.name("replies");
     let lane = rig.adapter().lane().await.unwrap();
     lane.declare_replies(&queue).await.unwrap();
@@ -214,7 +214,7 @@ pub async fn replies_that_were_not_acked_come_again(rig: &Rig) {
     lane.delete_queue(&queue).await.unwrap();
 }
 
-pub async fn a_deleted_replies_queue_breaks_the_inbox(rig: &Rig) {
+pub(super) async fn a_deleted_replies_queue_breaks_the_inbox(rig: &Rig) {
     let broker = rig.adapter();
     let lane = broker.lane().await.unwrap();
     let queue = rig.name("replies");

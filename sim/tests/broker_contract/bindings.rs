@@ -65,7 +65,7 @@ fn none() -> FieldTable {
     FieldTable::default()
 }
 
-pub async fn a_direct_binding_mirrors_every_message_once(rig: &Rig) {
+pub(super) async fn a_direct_binding_mirrors_every_message_once(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Direct, &["new"], none()).await;
     for body in ["1", "2"] {
         mirrored.publish("new", body, none()).await;
@@ -74,7 +74,7 @@ pub async fn a_direct_binding_mirrors_every_message_once(rig: &Rig) {
     mirrored.both_hold(rig, &["1", "2"]).await;
 }
 
-pub async fn a_topic_binding_mirrors_what_matches(rig: &Rig) {
+pub(super) async fn a_topic_binding_mirrors_what_matches(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Topic, &["orders.*.eu"], none()).await;
     for (key, body) in
         [("orders.new.eu", "1"), ("orders.new.us", "2"), ("orders.eu", "3"), ("orders.old.eu", "4")]
@@ -84,13 +84,13 @@ pub async fn a_topic_binding_mirrors_what_matches(rig: &Rig) {
     mirrored.both_hold(rig, &["1", "4"]).await;
 }
 
-pub async fn a_fanout_binding_mirrors_whatever_the_key(rig: &Rig) {
+pub(super) async fn a_fanout_binding_mirrors_whatever_the_key(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Fanout, &[""], none()).await;
     mirrored.publish("whatever", "1", none()).await;
     mirrored.both_hold(rig, &["1"]).await;
 }
 
-pub async fn a_headers_binding_mirrors_what_matches(rig: &Rig) {
+pub(super) async fn a_headers_binding_mirrors_what_matches(rig: &Rig) {
     let mut arguments = table(&[("x-match", "all"), ("region", "eu")]);
     arguments.insert("express".into(), AMQPValue::Boolean(true));
     let mirrored = Mirrored::new(rig, ExchangeKind::Headers, &[""], arguments).await;
@@ -101,13 +101,13 @@ pub async fn a_headers_binding_mirrors_what_matches(rig: &Rig) {
     mirrored.both_hold(rig, &["1"]).await;
 }
 
-pub async fn two_bindings_of_one_message_deliver_it_once(rig: &Rig) {
+pub(super) async fn two_bindings_of_one_message_deliver_it_once(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Topic, &["orders.#", "*.new"], none()).await;
     mirrored.publish("orders.new", "1", none()).await;
     mirrored.both_hold(rig, &["1"]).await;
 }
 
-pub async fn after_unbinding_nothing_more_arrives(rig: &Rig) {
+pub(super) async fn after_unbinding_nothing_more_arrives(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Direct, &["new"], none()).await;
     mirrored.publish("new", "1", none()).await;
     mirrored.lane.unbind(&mirrored.replay, &mirrored.bindings).await.unwrap();
@@ -125,7 +125,7 @@ pub async fn after_unbinding_nothing_more_arrives(rig: &Rig) {
     mirrored.lane.delete_queue(&mirrored.replay).await.unwrap();
 }
 
-pub async fn unbinding_what_is_not_bound_is_done(rig: &Rig) {
+pub(super) async fn unbinding_what_is_not_bound_is_done(rig: &Rig) {
     let mirrored = Mirrored::new(rig, ExchangeKind::Direct, &["new"], none()).await;
     for _ in 0..2 {
         mirrored.lane.unbind(&mirrored.replay, &mirrored.bindings).await.unwrap();

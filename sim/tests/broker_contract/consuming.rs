@@ -8,7 +8,7 @@ use crate::rig::{
     Rig, bodies, body, consume, declare, fill, next, open, prefetch, quiet, refused, table, within,
 };
 
-pub async fn unacked_messages_return_in_their_place_when_the_connection_goes(rig: &Rig) {
+pub(super) async fn unacked_messages_return_in_their_place_when_the_connection_goes(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["1", "2", "3", "4"]).await;
@@ -25,7 +25,7 @@ pub async fn unacked_messages_return_in_their_place_when_the_connection_goes(rig
     assert_eq!(bodies(&mut consumer, 2).await, ["3", "4"]);
 }
 
-pub async fn unacked_messages_return_when_the_channel_closes(rig: &Rig) {
+pub(super) async fn unacked_messages_return_when_the_channel_closes(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["1", "2"]).await;
@@ -37,7 +37,7 @@ pub async fn unacked_messages_return_when_the_channel_closes(rig: &Rig) {
     assert_eq!(bodies(&mut consumer, 2).await, ["1", "2"]);
 }
 
-pub async fn a_second_consumer_of_an_exclusive_one_is_refused(rig: &Rig) {
+pub(super) async fn a_second_consumer_of_an_exclusive_one_is_refused(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let _owner = consume(&channel, &queue, true).await.unwrap();
@@ -48,7 +48,7 @@ pub async fn a_second_consumer_of_an_exclusive_one_is_refused(rig: &Rig) {
     }
 }
 
-pub async fn an_exclusive_consumer_is_refused_beside_another(rig: &Rig) {
+pub(super) async fn an_exclusive_consumer_is_refused_beside_another(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let _first = consume(&channel, &queue, false).await.unwrap();
@@ -56,7 +56,7 @@ pub async fn an_exclusive_consumer_is_refused_beside_another(rig: &Rig) {
     assert_eq!(refused(consume(&theirs, &queue, true)).await, 403);
 }
 
-pub async fn the_slot_is_free_when_the_exclusive_consumers_channel_is_closed(rig: &Rig) {
+pub(super) async fn the_slot_is_free_when_the_exclusive_consumers_channel_is_closed(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let owner = open(&connection).await;
@@ -65,7 +65,7 @@ pub async fn the_slot_is_free_when_the_exclusive_consumers_channel_is_closed(rig
     assert!(consume(&channel, &queue, true).await.is_ok());
 }
 
-pub async fn prefetch_bounds_what_is_unacked(rig: &Rig) {
+pub(super) async fn prefetch_bounds_what_is_unacked(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["1", "2", "3"]).await;
@@ -75,7 +75,7 @@ pub async fn prefetch_bounds_what_is_unacked(rig: &Rig) {
     quiet(&mut consumer).await;
 }
 
-pub async fn an_ack_makes_room_for_the_next(rig: &Rig) {
+pub(super) async fn an_ack_makes_room_for_the_next(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["1", "2"]).await;
@@ -87,7 +87,7 @@ pub async fn an_ack_makes_room_for_the_next(rig: &Rig) {
     assert_eq!(body(&next(&mut consumer).await), "2");
 }
 
-pub async fn deleting_a_queue_cancels_its_consumer(rig: &Rig) {
+pub(super) async fn deleting_a_queue_cancels_its_consumer(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let (_other, theirs) = rig.channel().await;
@@ -97,7 +97,7 @@ pub async fn deleting_a_queue_cancels_its_consumer(rig: &Rig) {
     assert!(theirs.status().connected());
 }
 
-pub async fn asking_for_a_queue_that_is_not_there_ends_the_channel_only(rig: &Rig) {
+pub(super) async fn asking_for_a_queue_that_is_not_there_ends_the_channel_only(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
     let absent = rig.name("absent");
@@ -106,7 +106,7 @@ pub async fn asking_for_a_queue_that_is_not_there_ends_the_channel_only(rig: &Ri
     assert!(!channel.status().connected() && connection.status().connected());
 }
 
-pub async fn declaring_again_with_other_arguments_is_refused(rig: &Rig) {
+pub(super) async fn declaring_again_with_other_arguments_is_refused(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     declare(&channel, &queue, &[]).await;

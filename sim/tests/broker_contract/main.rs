@@ -4,6 +4,8 @@
 //! `MS2M_TEST_RABBITMQ_MANAGEMENT_URL` (scripts/with-rabbitmq.sh sets both), or a container where a Docker engine is
 //! reachable; with neither, the real half says that it is skipped.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod adapter;
 mod bindings;
 mod consuming;

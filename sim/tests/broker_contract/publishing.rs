@@ -6,7 +6,7 @@ use lapin::{
 
 use crate::rig::{Rig, bodies, consume, fill, open, publish, table, within};
 
-pub async fn a_confirm_comes_after_the_message_is_in_its_queue(rig: &Rig) {
+pub(super) async fn a_confirm_comes_after_the_message_is_in_its_queue(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     fill(&channel, &queue, &["one"]).await;
@@ -15,14 +15,14 @@ pub async fn a_confirm_comes_after_the_message_is_in_its_queue(rig: &Rig) {
     assert_eq!(got.map(|got| got.delivery.data), Some(b"one".to_vec()));
 }
 
-pub async fn a_mandatory_message_without_a_queue_is_returned_and_confirmed(rig: &Rig) {
+pub(super) async fn a_mandatory_message_without_a_queue_is_returned_and_confirmed(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let confirmation = publish(&channel, "", &rig.name("nobody"), "lost", FieldTable::default()).await;
     let Confirmation::Ack(Some(returned)) = confirmation else { panic!("{confirmation:?}") };
     assert_eq!((returned.reply_code, returned.delivery.data.as_slice()), (312, b"lost".as_slice()));
 }
 
-pub async fn an_exchange_that_is_not_there_ends_the_channel(rig: &Rig) {
+pub(super) async fn an_exchange_that_is_not_there_ends_the_channel(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let absent = rig.name("absent");
     let publish = channel.basic_publish(
@@ -36,7 +36,7 @@ pub async fn an_exchange_that_is_not_there_ends_the_channel(rig: &Rig) {
     assert!(!channel.status().connected() && connection.status().connected());
 }
 
-pub async fn messages_of_one_channel_keep_their_order(rig: &Rig) {
+pub(super) async fn messages_of_one_channel_keep_their_order(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let sent: Vec<String> = (0..50).map(|index| index.to_string()).collect();
@@ -45,7 +45,7 @@ pub async fn messages_of_one_channel_keep_their_order(rig: &Rig) {
     assert_eq!(bodies(&mut consumer, 50).await, sent);
 }
 
-pub async fn headers_and_persistence_survive_the_way_through(rig: &Rig) {
+pub(super) async fn headers_and_persistence_survive_the_way_through(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
     let mut headers = table(&[("x-ms2m-producer", "p")]);

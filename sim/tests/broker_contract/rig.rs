@@ -35,17 +35,17 @@ use tokio::{
     time::timeout,
 };
 
-pub const URL: &str = "MS2M_TEST_RABBITMQ_URL";
-pub const MANAGEMENT_URL: &str = "MS2M_TEST_RABBITMQ_MANAGEMENT_URL";
+pub(super) const URL: &str = "MS2M_TEST_RABBITMQ_URL";
+pub(super) const MANAGEMENT_URL: &str = "MS2M_TEST_RABBITMQ_MANAGEMENT_URL";
 /// Every wait ends by then: a test that hangs is a test that fails.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// What has not come by then does not come.
 const SILENCE: Duration = Duration::from_millis(300);
 
-pub type Case = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+pub(super) type Case = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// A broker to test, and names that no other test uses.
-pub struct Rig {
+pub(super) struct Rig {
     url: String,
     management: String,
     prefix: String,
@@ -53,7 +53,7 @@ pub struct Rig {
 }
 
 /// Runs a case against the simulated broker, on real sockets.
-pub fn simulated(case: Case) {
+pub(super) fn simulated(case: Case) {
     block_on(async {
         let broker = SharedBroker::default();
         let (amqp, management) = (listen().await, listen().await);
@@ -67,7 +67,7 @@ pub fn simulated(case: Case) {
 }
 
 /// Runs a case against a real RabbitMQ, or says that it does not and why.
-pub fn real(name: &str, case: Case) {
+pub(super) fn real(name: &str, case: Case) {
     let (url, management) = match (std::env::var(URL), std::env::var(MANAGEMENT_URL)) {
         (Ok(url), Ok(management)) => (url, management),
         _ => match container() {
@@ -131,37 +131,37 @@ impl Rig {
     }
 
     /// A name of this case's own.
-    pub fn name(&self, of: &str) -> String {
+    pub(super) fn name(&self, of: &str) -> String {
         format!("{}-{of}", self.prefix)
     }
 
     /// The adapter under test.
-    pub fn adapter(&self) -> RabbitMq {
+    pub(super) fn adapter(&self) -> RabbitMq {
         let management = ManagementUrl::parse(&self.management).unwrap();
         RabbitMq::new(parse_amqp_url(&self.url).unwrap(), Some(management), self.dial.clone(), DEADLINE)
     }
 
-    pub async fn connect(&self) -> Connection {
+    pub(super) async fn connect(&self) -> Connection {
         let uri = parse_amqp_url(&self.url).unwrap();
         within(self.dial.connect_amqp(uri, ConnectionProperties::default())).await
     }
 
     /// A connection and a channel with confirms.
-    pub async fn channel(&self) -> (Connection, Channel) {
+    pub(super) async fn channel(&self) -> (Connection, Channel) {
         let connection = self.connect().await;
         let channel = open(&connection).await;
         (connection, channel)
     }
 
     /// A durable classic queue.
-    pub async fn queue(&self, channel: &Channel, of: &str) -> String {
+    pub(super) async fn queue(&self, channel: &Channel, of: &str) -> String {
         let name = self.name(of);
         declare(channel, &name, &[]).await;
         name
     }
 
     /// A durable exchange.
-    pub async fn exchange(&self, channel: &Channel, kind: ExchangeKind) -> String {
+    pub(super) async fn exchange(&self, channel: &Channel, kind: ExchangeKind) -> String {
         let name = self.name("exchange");
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
         within(channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default())).await;
@@ -170,12 +170,12 @@ impl Rig {
 }
 
 /// The result of a call that must succeed, in time.
-pub async fn within<T>(call: impl Future<Output = lapin::Result<T>>) -> T {
+pub(super) async fn within<T>(call: impl Future<Output = lapin::Result<T>>) -> T {
     timeout(DEADLINE, call).await.expect("the broker answers in time").expect("the broker agrees")
 }
 
 /// The error of a call that must fail, in time: its reply code.
-pub async fn refused<T>(call: impl Future<Output = lapin::Result<T>>) -> u16 {
+pub(super) async fn refused<T>(call: impl Future<Output = lapin::Result<T>>) -> u16 {
     match timeout(DEADLINE, call).await.expect("the broker answers in time") {
         Ok(_) => panic!("the broker agrees"),
         Err(error) => match error.kind() {
@@ -185,24 +185,24 @@ pub async fn refused<T>(call: impl Future<Output = lapin::Result<T>>) -> u16 {
     }
 }
 
-pub async fn open(connection: &Connection) -> Channel {
+pub(super) async fn open(connection: &Connection) -> Channel {
     let channel = within(connection.create_channel()).await;
     within(channel.confirm_select(ConfirmSelectOptions::default())).await;
     channel
 }
 
-pub async fn declare(channel: &Channel, name: &str, arguments: &[(&str, &str)]) {
+pub(super) async fn declare(channel: &Channel, name: &str, arguments: &[(&str, &str)]) {
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
     within(channel.queue_declare(name.into(), options, table(arguments))).await;
 }
 
-pub async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str, arguments: FieldTable) {
+pub(super) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str, arguments: FieldTable) {
     let options = QueueBindOptions::default();
     within(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, arguments)).await;
 }
 
 /// Publishes, persistently and mandatory; what the broker says of it.
-pub async fn publish(
+pub(super) async fn publish(
     channel: &Channel,
     exchange: &str,
     key: &str,
@@ -216,30 +216,30 @@ pub async fn publish(
 }
 
 /// Puts messages into a queue by the default exchange.
-pub async fn fill(channel: &Channel, queue: &str, bodies: &[&str]) {
+pub(super) async fn fill(channel: &Channel, queue: &str, bodies: &[&str]) {
     for body in bodies {
         let confirmation = publish(channel, "", queue, body, FieldTable::default()).await;
         assert!(matches!(confirmation, Confirmation::Ack(None)), "{confirmation:?}");
     }
 }
 
-pub async fn consume(channel: &Channel, queue: &str, exclusive: bool) -> lapin::Result<Consumer> {
+pub(super) async fn consume(channel: &Channel, queue: &str, exclusive: bool) -> lapin::Result<Consumer> {
     let options = BasicConsumeOptions { exclusive, ..Default::default() };
     channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
 }
 
-pub async fn prefetch(channel: &Channel, count: u16) {
+pub(super) async fn prefetch(channel: &Channel, count: u16) {
     within(channel.basic_qos(count, BasicQosOptions::default())).await;
 }
 
 /// The next delivery.
-pub async fn next(consumer: &mut Consumer) -> Delivery {
+pub(super) async fn next(consumer: &mut Consumer) -> Delivery {
     let delivery = timeout(DEADLINE, consumer.next()).await.expect("a delivery comes in time");
     delivery.expect("the consumer goes on").expect("the delivery is good")
 }
 
 /// The bodies of the next `count` deliveries.
-pub async fn bodies(consumer: &mut Consumer, count: usize) -> Vec<String> {
+pub(super) async fn bodies(consumer: &mut Consumer, count: usize) -> Vec<String> {
     let mut bodies = Vec::new();
     for _ in 0..count {
         bodies.push(body(&next(consumer).await));
@@ -247,18 +247,18 @@ pub async fn bodies(consumer: &mut Consumer, count: usize) -> Vec<String> {
     bodies
 }
 
-pub fn body(delivery: &Delivery) -> String {
+pub(super) fn body(delivery: &Delivery) -> String {
     String::from_utf8_lossy(&delivery.data).into_owned()
 }
 
 /// Checks that nothing more comes.
-pub async fn quiet(consumer: &mut Consumer) {
+pub(super) async fn quiet(consumer: &mut Consumer) {
     if let Ok(delivery) = timeout(SILENCE, consumer.next()).await {
         panic!("{delivery:?}");
     }
 }
 
-pub fn table(entries: &[(&str, &str)]) -> FieldTable {
+pub(super) fn table(entries: &[(&str, &str)]) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in entries {
         table.insert((*name).into(), AMQPValue::LongString((*value).into()));

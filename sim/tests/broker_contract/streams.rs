@@ -16,7 +16,7 @@ async fn read(channel: &Channel, stream: &str) -> lapin::Result<Consumer> {
     channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), from_start).await
 }
 
-pub async fn a_stream_is_read_from_its_start_again_and_again(rig: &Rig) {
+pub(super) async fn a_stream_is_read_from_its_start_again_and_again(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let stream = stream(rig, &channel).await;
     fill(&channel, &stream, &["1", "2", "3"]).await;
@@ -33,14 +33,14 @@ pub async fn a_stream_is_read_from_its_start_again_and_again(rig: &Rig) {
     }
 }
 
-pub async fn reading_a_stream_needs_a_prefetch(rig: &Rig) {
+pub(super) async fn reading_a_stream_needs_a_prefetch(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let stream = stream(rig, &channel).await;
     let code = refused(read(&channel, &stream)).await;
     assert!([406, 540].contains(&code), "{code}");
 }
 
-pub async fn a_stream_gives_what_comes_later_to_a_reader_that_waits(rig: &Rig) {
+pub(super) async fn a_stream_gives_what_comes_later_to_a_reader_that_waits(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let stream = stream(rig, &channel).await;
     let reader = open(&connection).await;
@@ -50,7 +50,7 @@ pub async fn a_stream_gives_what_comes_later_to_a_reader_that_waits(rig: &Rig) {
     assert_eq!(body(&next(&mut consumer).await), "late");
 }
 
-pub async fn acks_of_a_stream_give_credit_and_remove_nothing(rig: &Rig) {
+pub(super) async fn acks_of_a_stream_give_credit_and_remove_nothing(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let stream = stream(rig, &channel).await;
     fill(&channel, &stream, &["1", "2", "3"]).await;
