@@ -32,7 +32,10 @@ fn the_definition_is_the_programs_own() {
     assert!(output.status.success());
     let generated = String::from_utf8(output.stdout).expect("text");
     // Not assert_eq: nobody reads two definitions side by side.
-    assert!(generated == read("crd.yaml"), "regenerate it: cargo run -- crd > deploy/crd.yaml");
+    assert!(
+        generated == read("crd.yaml"),
+        "regenerate it: cargo run --package ms2m -- crd > deploy/crd.yaml"
+    );
 }
 
 #[test]
