@@ -17,7 +17,7 @@ use crate::{
         failure::{is_absent, is_conflict},
         migrations,
     },
-    protocol::{Decision, Effect, EffectOutcome, Migration, Observation, decide},
+    protocol::{Decision, Effect, EffectOutcome, Migration, Observation, decide, needs},
 };
 
 /// How soon to look again when something that is needed could not be looked at.
@@ -147,6 +147,10 @@ impl<'a> Turn<'a> {
             decision.effects.into_iter().filter(|effect| !self.done.contains(effect)).collect();
         if self.failed || due.is_empty() {
             tell.await;
+            // The new phase waits for something that this one did not look at.
+            if !self.failed && needs(&before) != needs(&decision.status) {
+                return Ok(None);
+            }
             let wait = decision.requeue_after.map(|wait| if seen.blind { wait.min(BLIND) } else { wait });
             return Ok(Some(wait.map_or(Next::Over, Next::Rest)));
         }
