@@ -267,7 +267,7 @@ impl World {
             assert!(of_producer.is_sorted(), "out of order: {applied:?}");
         }
         assert!(applied.iter().all(|id| self.ram.ledger().contains(id)));
-        assert_eq!(self.ram.stats().applied, u64::try_from(applied.len()).unwrap());
+        assert_eq!(usize::try_from(self.ram.stats().applied).ok(), Some(applied.len()));
     }
 }
 
