@@ -17,6 +17,8 @@ use super::{
 
 /// One request's body, and about what a push needs of memory.
 const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes that are read at once where a chunk is no request of its own: several of them are in memory at a time.
+const READ_BYTES: usize = 256 << 10;
 /// Attempts of each step. A longer outage is the Job's business: it starts the whole transfer again.
 const ATTEMPTS_MAX: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -94,14 +96,14 @@ impl Pusher<'_> {
             Upload::Chunked => {
                 let sent = self
                     .client
-                    .push_blob_stream_chunked(&self.connection.image, self.chunks()?)
+                    .push_blob_stream_chunked(&self.connection.image, self.chunks(CHUNK_BYTES)?)
                     .await
                     .map_err(|error| self.classify(error))?;
                 Ok(sent.blob_digest)
             }
             Upload::Monolithic => {
                 let digest = self.digest().await?;
-                let (chunks, bytes) = (self.chunks()?, Some(self.archive.bytes()));
+                let (chunks, bytes) = (self.chunks(READ_BYTES)?, Some(self.archive.bytes()));
                 self.client
                     .push_blob_stream(&self.connection.image, chunks, &digest, bytes)
                     .await
@@ -142,19 +144,20 @@ impl Pusher<'_> {
     /// The archive's bytes as they were counted when it was opened, even if it grows meanwhile.
     fn chunks(
         &self,
+        chunk_bytes: usize,
     ) -> Result<
         impl futures::Stream<Item = Result<bytes::Bytes, OciDistributionError>> + Send + 'static + use<>,
         TransferError,
     > {
         let mut file = self.archive.reader()?;
-        file.set_max_buf_size(CHUNK_BYTES);
+        file.set_max_buf_size(chunk_bytes);
         let limited = file.take(self.archive.bytes());
-        Ok(ReaderStream::with_capacity(limited, CHUNK_BYTES).map_err(OciDistributionError::IoError))
+        Ok(ReaderStream::with_capacity(limited, chunk_bytes).map_err(OciDistributionError::IoError))
     }
 
     async fn digest(&self) -> Result<String, TransferError> {
         let mut hash = Sha256::new();
-        let mut chunks = std::pin::pin!(self.chunks()?);
+        let mut chunks = std::pin::pin!(self.chunks(READ_BYTES)?);
         while let Some(chunk) = chunks.try_next().await.map_err(|error| self.classify(error))? {
             hash.update(&chunk);
         }
