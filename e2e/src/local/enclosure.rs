@@ -2,7 +2,9 @@
 //! removes the little that namespaces do not.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -60,8 +62,17 @@ fn build_programs() -> anyhow::Result<PathBuf> {
     if let Some(cargo) = env::var_os("CARGO") {
         let release = here.file_name().is_some_and(|name| name == "release");
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "ms2m", "--package", "ms2m-counter", "--bins"]);
+        build.args(["build", "--quiet", "--bin", "ms2m", "--bin", "counter"]);
         build.args(release.then_some("--release"));
+        // What `cargo run` tells this program of its package would be news to build scripts, and rebuild everything.
+        let of_package = |(name, _): &(OsString, OsString)| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+        };
+        for (name, _) in env::vars_os().filter(of_package) {
+            build.env_remove(name);
+        }
         if !build.status().context("cannot run cargo")?.success() {
             bail!("the operator and the counter could not be built");
         }
