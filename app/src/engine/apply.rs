@@ -148,7 +148,7 @@ impl<S: Clone + Default> Ram<S> {
         message: &Message,
         result: Result<Option<crate::Output>, Malformed>,
     ) {
-        self.stats.applied += 1;
+        self.stats.applied += u64::from(result.is_ok());
         if arrival.origin == Origin::Replay
             && let Some(target) = &mut self.target
         {
