@@ -49,14 +49,22 @@ pub struct StatefulMigrationSpec {
     #[x_kube(validation = Rule::new("self == 'ShadowPod'").message("only ShadowPod is implemented; Sequential, for owners that allow one pod at a time, is not yet"))]
     pub strategy: Strategy,
     /// The broker and the queue that the workload consumes.
+    #[x_kube(validation = Rule::new("has(self.managementUrlSecret) || (has(self.bindings) && size(self.bindings) > 0)").message("AMQP cannot tell a queue's bindings: give managementUrlSecret or bindings"))]
     pub broker: BrokerSpec,
     /// How the checkpoint travels.
     pub transfer: TransferSpec,
     /// When to stop waiting for the target to catch up.
     #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("duration(self.maxPause) >= duration('10ms')").message("maxPause must be at least 10ms"),
+        validation = Rule::new("duration(self.deadline) >= duration('1s')").message("deadline must be at least 1s"),
+        validation = Rule::new("duration(self.settle) <= duration('60s')").message("settle must be at most 60s"),
+        validation = Rule::new("[self.maxPause, self.deadline, self.settle].all(span, duration(span) <= duration('24h'))").message("a duration must be at most 24h")
+    )]
     pub replay: ReplaySpec,
     /// How long each phase may take.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("[self.pending, self.mirroring, self.checkpointing, self.transferring, self.restoring, self.switchingOver].all(span, duration(span) >= duration('1s') && duration(span) <= duration('24h'))").message("every deadline must be at least 1s and at most 24h"))]
     pub deadlines: Deadlines,
     /// Keep the checkpoint image after a completed migration. It holds every page of the process's memory, secrets
     /// included.
@@ -110,6 +118,7 @@ pub struct BrokerSpec {
     pub queue: String,
     /// `Q`'s bindings, where the broker cannot be asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub bindings: Vec<Binding>,
 }
 
@@ -150,7 +159,7 @@ fn free_form_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransferSpec {
     /// Repository for checkpoint images, such as `registry.example.com/checkpoints`. The tag is the migration's.
-    #[schemars(length(min = 1, max = 400))]
+    #[schemars(length(min = 1, max = 400), pattern("^[^@ ]+$"))]
     pub repository: String,
     /// Secret of type `kubernetes.io/dockerconfigjson` that may push to and delete from the repository. Mounted into
     /// the transfer Job only; the operator never reads it.

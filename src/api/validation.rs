@@ -65,3 +65,125 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::cel::{validate_cel, validate_cel_update};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::{Phase, StatefulMigration, StatefulMigrationStatus};
+
+    fn good() -> Value {
+        json!({
+            "sourcePod": "counter",
+            "target": { "nodeName": "node-2" },
+            "broker": {
+                "kind": "RabbitMQ",
+                "urlSecret": { "name": "broker", "key": "url" },
+                "managementUrlSecret": { "name": "broker", "key": "management" },
+                "queue": "orders",
+            },
+            "transfer": { "repository": "registry/checkpoints" },
+        })
+    }
+
+    fn migration(change: Value) -> StatefulMigration {
+        let mut spec = good();
+        merge(&mut spec, change);
+        StatefulMigration::new("move", serde_json::from_value(spec).expect("a spec that can be read"))
+    }
+
+    /// RFC 7396.
+    fn merge(into: &mut Value, change: Value) {
+        match (into, change) {
+            (Value::Object(into), Value::Object(change)) => {
+                for (key, value) in change {
+                    if value.is_null() {
+                        into.remove(&key);
+                    } else {
+                        merge(into.entry(key).or_insert(Value::Null), value);
+                    }
+                }
+            }
+            (into, change) => *into = change,
+        }
+    }
+
+    #[test]
+    fn the_rules_of_the_definition_and_of_the_operator_agree() {
+        let refused = [
+            json!({ "strategy": "Sequential" }),
+            json!({ "target": { "nodeName": null } }),
+            json!({ "target": { "nodeSelector": { "zone": "b" } } }),
+            json!({ "broker": { "managementUrlSecret": null } }),
+            json!({ "replay": { "maxPause": "9ms" } }),
+            json!({ "replay": { "deadline": "999ms" } }),
+            json!({ "replay": { "settle": "1m1ms" } }),
+            json!({ "deadlines": { "pending": "999ms" } }),
+            json!({ "deadlines": { "switchingOver": "0s" } }),
+        ];
+        for change in refused {
+            let object = migration(change.clone());
+            assert!(validate(&object.spec).is_err(), "the operator accepts {change}");
+            assert!(validate_cel(&object).is_err(), "the definition accepts {change}");
+        }
+        let accepted = [
+            json!({}),
+            json!({ "target": { "nodeName": null, "nodeSelector": { "zone": "b" } } }),
+            json!({ "broker": { "managementUrlSecret": null, "bindings": [{ "exchange": "shop" }] } }),
+            json!({ "replay": { "maxPause": "10ms", "deadline": "1s", "settle": "60s" } }),
+            json!({ "replay": { "deadline": "24h" }, "deadlines": { "transferring": "1h30m", "pending": "1s" } }),
+        ];
+        for change in accepted {
+            let object = migration(change.clone());
+            assert_eq!(validate(&object.spec), Ok(()), "{change}");
+            assert!(validate_cel(&object).is_ok(), "{change}: {:?}", validate_cel(&object));
+        }
+    }
+
+    #[test]
+    fn what_neither_can_express_is_refused_by_the_schema_or_by_the_operator() {
+        let refused = [
+            json!({ "sourcePod": "" }),
+            json!({ "target": { "nodeName": "" } }),
+            json!({ "target": { "nodeName": null, "nodeSelector": {} } }),
+            json!({ "broker": { "queue": "" } }),
+            json!({ "broker": { "bindings": [{ "exchange": "" }] } }),
+            json!({ "transfer": { "repository": "registry/checkpoints@sha256:1" } }),
+        ];
+        for change in refused {
+            let invalid = validate(&migration(change.clone()).spec).expect_err("a refusal");
+            assert_eq!(invalid.reason, reason::INVALID_SPEC, "{change}");
+            assert!(
+                invalid.message.contains(": ") || invalid.message.contains("must"),
+                "{}",
+                invalid.message
+            );
+        }
+    }
+
+    #[test]
+    fn the_spec_cannot_change_once_the_migration_has_started() {
+        let other = || migration(json!({ "target": { "nodeName": "node-3" } }));
+        let started = |phase| {
+            let mut object = migration(json!({}));
+            object.status = Some(StatefulMigrationStatus { phase, ..Default::default() });
+            object
+        };
+        let with_status = |mut object: StatefulMigration, of: &StatefulMigration| {
+            object.status.clone_from(&of.status);
+            object
+        };
+        for (phase, may_change) in [
+            (Phase::Pending, true),
+            (Phase::Mirroring, false),
+            (Phase::Replaying, false),
+            (Phase::Completed, false),
+        ] {
+            let old = started(phase);
+            let new = with_status(other(), &old);
+            assert_eq!(validate_cel_update(&new, &old).is_ok(), may_change, "{phase:?}");
+        }
+    }
+}

@@ -12,6 +12,10 @@ use crate::{api::reason, io::Dial, protocol::EffectFailure};
 const TIMEOUT_SECS_MIN: u64 = 120;
 /// How much longer than the kubelet the caller waits for its word.
 const GRACE: Duration = Duration::from_secs(5);
+/// No container has this name: names are lower case.
+const NO_CONTAINER: &str = "MS2M-PROBE";
+/// How long a kubelet may take to say that it has no such container.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// On which way the kubelet is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,27 +74,52 @@ impl Kubelets {
         timeout: Duration,
     ) -> Result<String, EffectFailure> {
         let secs = timeout.as_secs().max(TIMEOUT_SECS_MIN);
+        match self.ask(client, of, Duration::from_secs(secs)).await? {
+            Ok(body) => checkpoint_answer::archive(&body),
+            Err((code, said)) => Err(checkpoint_answer::refusal(self.way(), of.node, code, &said)),
+        }
+    }
+
+    /// Whether the kubelet of `node` serves checkpoints and lets us ask for one, found out without taking one: it is
+    /// asked about a container that `pod` cannot have.
+    pub async fn probe(
+        &self,
+        client: &kube::Client,
+        node: &str,
+        namespace: &str,
+        pod: &str,
+    ) -> Result<(), EffectFailure> {
+        let of = CheckpointOf { node, namespace, pod, container: NO_CONTAINER };
+        match self.ask(client, &of, PROBE_TIMEOUT).await? {
+            Err((404, said)) if said.contains(NO_CONTAINER) => Ok(()),
+            Err((code, said)) => Err(checkpoint_answer::refusal(self.way(), node, code, &said)),
+            Ok(body) => Err(failed(node, &format_args!("it has one of {NO_CONTAINER}: {body}"))),
+        }
+    }
+
+    /// The answer, or the code and the words of a refusal.
+    async fn ask(
+        &self,
+        client: &kube::Client,
+        of: &CheckpointOf<'_>,
+        timeout: Duration,
+    ) -> Result<Result<String, (u16, String)>, EffectFailure> {
+        let secs = timeout.as_secs();
         let path = format!("/checkpoint/{}/{}/{}?timeout={secs}", of.namespace, of.pod, of.container);
         let (mut config, path) = match &self.direct {
             None => (self.cluster.clone(), format!("/api/v1/nodes/{}/proxy{path}", of.node)),
             Some(kubelet) => (self.at_node(client, kubelet, of.node).await?, path),
         };
-        let failed = |what: &dyn std::fmt::Display| EffectFailure {
-            reason: reason::CHECKPOINT_FAILED,
-            message: format!("asking the kubelet of {} for a checkpoint: {what}", of.node),
-            retryable: true,
-        };
         // A repetition by the HTTP stack would be a second checkpoint at the same time as the first.
         config.default_retry = false;
-        let timeouts = client::Timeouts::patient(Duration::from_secs(secs) + GRACE);
-        let patient = client::build(config, self.dial.clone(), timeouts).map_err(|error| failed(&error))?;
-        let request = Request::post(path).body(Vec::new()).map_err(|error| failed(&error))?;
+        let timeouts = client::Timeouts::patient(timeout + GRACE);
+        let patient =
+            client::build(config, self.dial.clone(), timeouts).map_err(|error| failed(of.node, &error))?;
+        let request = Request::post(path).body(Vec::new()).map_err(|error| failed(of.node, &error))?;
         match patient.request_text(request).await {
-            Ok(body) => checkpoint_answer::archive(&body),
-            Err(kube::Error::Api(status)) => {
-                Err(checkpoint_answer::refusal(self.way(), of.node, status.code, &status.message))
-            }
-            Err(error) => Err(failed(&error)),
+            Ok(body) => Ok(Ok(body)),
+            Err(kube::Error::Api(status)) => Ok(Err((status.code, status.message.clone()))),
+            Err(error) => Err(failed(of.node, &error)),
         }
     }
 
@@ -115,5 +144,13 @@ impl Kubelets {
             .parse()
             .map_err(|error| failed(format!("node {node} has a strange address: {error}")))?;
         Ok(config)
+    }
+}
+
+fn failed(node: &str, what: &dyn std::fmt::Display) -> EffectFailure {
+    EffectFailure {
+        reason: reason::CHECKPOINT_FAILED,
+        message: format!("asking the kubelet of {node} for a checkpoint: {what}"),
+        retryable: true,
     }
 }

@@ -78,7 +78,8 @@ impl Checks<'_> {
         result.findings.extend(source_findings(source, &result.container));
         let node = source.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
         let uid = source.uid().unwrap_or_default();
-        let (target, queue) = tokio::join!(self.target(node), self.queue(&uid));
+        let (target, queue, kubelet) = tokio::join!(self.target(node), self.queue(&uid), self.kubelet(node));
+        result.findings.extend(kubelet);
         match target {
             Ok(node) => result.target_node = node,
             Err(finding) => result.findings.push(finding),
@@ -103,6 +104,14 @@ impl Checks<'_> {
         }
         let labels = node_selector.clone().unwrap_or_default();
         target_by_labels(&nodes::with_labels(client, &labels).await.map_err(cannot)?, source_node)
+    }
+
+    /// Whether the source's kubelet would take a checkpoint. What only the runtime knows, such as whether it has CRIU,
+    /// shows at the first one.
+    async fn kubelet(&self, node: &str) -> Option<Finding> {
+        let Context { client, kubelets, .. } = self.context;
+        let probe = kubelets.probe(client, node, &self.migration.namespace, &self.spec.source_pod).await;
+        probe.err().map(|failure| finding(failure.reason, failure.message))
     }
 
     async fn queue(&self, source_uid: &str) -> Result<Preflight, Finding> {
