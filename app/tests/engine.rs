@@ -12,7 +12,8 @@ use ms2m_app::{
 };
 use proptest::prelude::*;
 
-/// Remembers what was applied, in order; fails at every fifth message, and answers the others.
+/// Remembers every message it was shown, in order, those that it does not understand included, so that those are seen
+/// to be shown once, too. It understands all but every fifth.
 struct Log;
 
 impl Handler for Log {
@@ -267,7 +268,8 @@ impl World {
             assert!(of_producer.is_sorted(), "out of order: {applied:?}");
         }
         assert!(applied.iter().all(|id| self.ram.ledger().contains(id)));
-        assert_eq!(usize::try_from(self.ram.stats().applied).ok(), Some(applied.len()));
+        let understood = applied.iter().filter(|id| !id.seq.is_multiple_of(5)).count();
+        assert_eq!(usize::try_from(self.ram.stats().applied).ok(), Some(understood));
     }
 }
 

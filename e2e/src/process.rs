@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Stdio,
+    str::FromStr,
     time::Duration,
 };
 
@@ -50,6 +51,13 @@ impl Process {
     /// Its process id; 0 once it has ended.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap_or_default()
+    }
+
+    /// The most memory that it ever had resident, in KiB, as the kernel says (`VmHWM` of proc(5)).
+    pub(crate) fn resident_max_kib(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        field(&status, "VmHWM:").with_context(|| format!("{path} has no VmHWM"))
     }
 
     /// Ends it as a crash does.
@@ -101,4 +109,9 @@ pub(crate) async fn patiently<T, E: Display>(
         }
         sleep(ASK_AGAIN).await;
     }
+}
+
+/// A number in a status file of /proc.
+pub(crate) fn field<T: FromStr>(text: &str, name: &str) -> Option<T> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use ms2m_sim::{
     determinism,
     report::{Style, render},
-    world::{Fault, Scenario, run},
+    world::{Fault, Mistake, Scenario, run},
 };
 
 /// A migration in a simulated world, deterministic by its seed.
@@ -45,6 +45,8 @@ enum Task {
     },
     /// List the faults
     Faults,
+    /// List the mistakes
+    Mistakes,
 }
 
 #[derive(Args)]
@@ -74,11 +76,19 @@ struct Shape {
     /// What is broken on purpose; `random` takes one by the seed, and `cargo sim faults` lists them
     #[arg(long)]
     fault: Option<String>,
+    /// What the user got wrong; `cargo sim mistakes` lists them
+    #[arg(long)]
+    mistake: Option<Mistake>,
 }
 
 impl Shape {
     fn scenario(&self, seed: u64) -> anyhow::Result<Scenario> {
-        let scenario = Scenario { rate: self.rate, producers: self.producers, ..Scenario::new(seed) };
+        let scenario = Scenario {
+            rate: self.rate,
+            producers: self.producers,
+            mistake: self.mistake,
+            ..Scenario::new(seed)
+        };
         Ok(match self.fault.as_deref() {
             None => scenario,
             Some("random") => {
@@ -94,6 +104,7 @@ impl Shape {
     fn args(&self) -> Vec<String> {
         let mut args = vec![format!("--rate={}", self.rate), format!("--producers={}", self.producers)];
         args.extend(self.fault.as_ref().map(|fault| format!("--fault={fault}")));
+        args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
         args
     }
 }
@@ -118,7 +129,8 @@ fn main() -> ExitCode {
         Task::Run(args) => run_one(&args),
         Task::CheckDeterminism { seeds, shape } => check_determinism(seeds, &shape),
         Task::Seeds { seeds, shape } => run_many(seeds, &shape),
-        Task::Faults => list_faults(),
+        Task::Faults => list(Fault::all()),
+        Task::Mistakes => list(Mistake::ALL),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -229,9 +241,9 @@ fn run_many(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<bool> {
     Ok(broken.is_empty())
 }
 
-fn list_faults() -> anyhow::Result<bool> {
-    for fault in Fault::all() {
-        print(&format!("{fault}\n"))?;
+fn list(names: impl IntoIterator<Item = impl ToString>) -> anyhow::Result<bool> {
+    for name in names {
+        print(&format!("{}\n", name.to_string()))?;
     }
     Ok(true)
 }

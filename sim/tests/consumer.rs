@@ -16,7 +16,7 @@ use ms2m_app::{
         Command, CommandBody, HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, MessageId, control_queue,
         dead_letter_queue,
     },
-    engine::Role,
+    engine::{Ram, Role},
     io::{Dial as _, OsEntropy},
 };
 use ms2m_sim::{
@@ -89,8 +89,7 @@ impl World {
     }
 
     async fn until_it_consumes(&self) {
-        self.until("the consumer is granted the queue", |world| world.ram.look(|ram| ram.consumes_primary()))
-            .await;
+        self.until("the consumer is granted the queue", |world| world.ram.look(Ram::consumes_primary)).await;
     }
 
     async fn until_applied(&self, numbers: &[u64]) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ms2m::api::Phase;
 use ms2m_sim::{
     report::Verdict,
-    world::{Fault, Scenario, run},
+    world::{Fault, Mistake, Scenario, run},
 };
 
 fn proven(scenario: &Scenario) -> Verdict {
@@ -75,4 +75,44 @@ fn an_output_that_was_not_confirmed_before_stop_is_not_lost() {
     for seed in [58, 151] {
         proven(&Scenario::new(seed).with_fault(Fault::RestartBroker(Phase::SwitchingOver)));
     }
+}
+
+/// What each mistake is called, and a piece of what its sentence tells the user.
+fn told(mistake: Mistake) -> (&'static str, &'static str) {
+    match mistake {
+        Mistake::UnknownPod => ("SourceNotFound", "there is no pod counting"),
+        Mistake::UnknownContainer => ("ContainerNotFound", "it has counter"),
+        Mistake::UnknownNode => ("TargetNotFound", "there is no node node-9"),
+        Mistake::UnknownLabels => ("TargetNotFound", "no node has the labels"),
+        Mistake::SourcesNode => ("TargetUnsuitable", "name another"),
+        Mistake::UnknownQueue => ("QueueNotFound", "other"),
+        Mistake::UnboundQueue => ("QueueNotBound", "bind it to a named exchange"),
+        Mistake::UnknownSecret => ("SecretNotFound", "Secret other"),
+        Mistake::UnknownKey => ("SecretNotFound", "has no key other: add it"),
+        Mistake::NoUrl => ("SecretInvalid", "amqp://"),
+        Mistake::WrongBroker => ("BrokerUnreachable", "rabbit"),
+        Mistake::UnknownPushSecret => ("SecretNotFound", "spec.transfer"),
+        Mistake::Sequential => ("StrategyNotImplemented", "use ShadowPod"),
+        Mistake::TooShort => ("InvalidSpec", "at least 10ms"),
+        Mistake::OwnedPod => ("SourceHasOwner", "ConfigMap counters would recreate"),
+        Mistake::ShadowNameTaken => ("ShadowNameTaken", "delete or rename it"),
+        Mistake::NoCheckpoints => ("CheckpointUnsupported", "ContainerCheckpoint"),
+        Mistake::NoCriu => ("CheckpointUnsupported", "CRIU"),
+        Mistake::RefusingRegistry => ("TransferFailed", "pushSecret"),
+    }
+}
+
+#[test]
+fn every_mistake_is_refused_with_its_reason_and_costs_nothing() {
+    let mut wrong = BTreeMap::new();
+    for mistake in Mistake::ALL {
+        let verdict = run(&Scenario { mistake: Some(mistake), ..Scenario::new(1) });
+        let (reason, piece) = told(mistake);
+        let migration = &verdict.migration;
+        let refused = migration.outcome == "RolledBack" && migration.reason == reason;
+        if !verdict.holds() || !refused || !migration.message.contains(piece) {
+            wrong.insert(mistake.to_string(), (migration.clone(), verdict.violations));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

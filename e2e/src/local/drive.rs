@@ -14,7 +14,7 @@ use ms2m_counter::{
     StateView,
     traffic::{SharedRecord, TrafficConfig, Until, run_traffic},
 };
-use ms2m_sim::report::{Lane, MigrationReport, Timeline, Verdict, Violation, narrate};
+use ms2m_sim::report::{Lane, MigrationReport, OperatorReport, Timeline, Verdict, Violation, narrate};
 use tokio::{
     sync::oneshot,
     task::{JoinHandle, spawn_local},
@@ -28,6 +28,8 @@ use crate::process::{Process, patiently};
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the migration may take.
 const MIGRATION: Duration = Duration::from_mins(3);
+/// How soon after the end the operator should have fallen silent.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A run under way.
 pub(super) struct Drive<'a> {
@@ -39,7 +41,7 @@ pub(super) struct Drive<'a> {
     record: SharedRecord,
     violations: Vec<Violation>,
     /// The source's RAM was lost before an image of it existed: what it had acked is gone, and nobody promises otherwise.
-    ram_lost: bool,
+    ram_lost: Option<&'static str>,
 }
 
 impl<'a> Drive<'a> {
@@ -52,7 +54,7 @@ impl<'a> Drive<'a> {
             status: StatefulMigrationStatus::default(),
             record: SharedRecord::default(),
             violations: Vec::new(),
-            ram_lost: false,
+            ram_lost: None,
         }
     }
 
@@ -75,12 +77,28 @@ impl<'a> Drive<'a> {
         self.world.cluster.create(objects::migration())?;
         self.note(Lane::Run, format_args!("migration asked for: {} to {}", objects::SOURCE, NODES[1]));
         self.migrate(&mut operator).await.with_context(|| operator.log_tail())?;
-        sleep(self.options.warm_up()).await;
+        let operator = self.watch_silence(&operator).await?;
         // Nobody listens any more when the traffic ended by itself, which it does not.
         let _ = stop.send(());
         traffic.await?;
         self.note(Lane::Traffic, "publishers stop");
-        self.conclude(&first).await
+        let mut verdict = self.conclude(&first).await?;
+        verdict.operator = Some(operator);
+        Ok(verdict)
+    }
+
+    /// Lets messages flow on, and counts what the operator still does about a migration that is over.
+    async fn watch_silence(&self, operator: &Process) -> anyhow::Result<OperatorReport> {
+        // The last write comes back to it by its watch once more.
+        sleep(SETTLE).await;
+        let looks = || self.world.cluster.api.looks_at("statefulmigrations");
+        let (before, silence) = (looks(), self.options.warm_up());
+        sleep(silence).await;
+        Ok(OperatorReport {
+            resident_max_kib: operator.resident_max_kib()?,
+            looks_after_the_end: looks() - before,
+            silence_ms: u64::try_from(silence.as_millis())?,
+        })
     }
 
     fn start_traffic(&self) -> anyhow::Result<(oneshot::Sender<()>, JoinHandle<()>)> {
@@ -147,7 +165,8 @@ impl<'a> Drive<'a> {
         let image = self.status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.image.as_ref());
         // Past the archive the migration goes forward without it; the image is pushed from the archive.
         let archive = self.status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.archive.as_ref());
-        self.ram_lost = image.is_none() && archive.is_none();
+        self.ram_lost =
+            (image.is_none() && archive.is_none()).then_some("the source died before an image of it existed");
         if let Some(container) = self.world.cluster.container_id(objects::SOURCE) {
             self.world.cluster.kill(NODES[0], &container).await?;
         }
@@ -173,7 +192,7 @@ impl<'a> Drive<'a> {
             _ => objects::SOURCE.to_owned(),
         };
         let published = self.record.published();
-        let survivor = if self.ram_lost {
+        let survivor = if self.ram_lost.is_some() {
             self.owner(&pod).await?
         } else {
             patiently(PATIENCE, "the last message", async || {
@@ -190,7 +209,7 @@ impl<'a> Drive<'a> {
         let comparison = ms2m_counter::verify::compare(&self.record.snapshot(), &survivor);
         let repeats_allowed =
             self.options.kill_operator_at.is_some() || self.options.kill_source_at.is_some();
-        if !self.ram_lost {
+        if self.ram_lost.is_none() {
             self.check_messages(&comparison, first, &survivor);
             if let Some(message) = evidence::outputs(self.world, &self.record, repeats_allowed).await? {
                 self.broke("OutputsOnce", message);
@@ -208,6 +227,7 @@ impl<'a> Drive<'a> {
             duplicated: comparison.duplicated_count(),
             reordered: comparison.reordered_count(),
             violations: self.violations.clone(),
+            excuse: self.ram_lost,
             wall_ms: u64::try_from(self.began.elapsed().as_millis())?,
             timeline: self.timeline.clone(),
             ..Verdict::default()

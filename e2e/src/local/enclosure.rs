@@ -14,8 +14,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Options, field, servers};
-use crate::node::{Cgroups, Node};
+use super::{Options, servers};
+use crate::{
+    node::{Cgroups, Node},
+    process::field,
+};
 
 /// Where nodes' Debian is, and the folders of runs.
 const HOME: &str = "/var/lib/ms2m-e2e";

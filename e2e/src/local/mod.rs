@@ -16,7 +16,7 @@ mod objects;
 mod servers;
 mod world;
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use ms2m::api::Phase;
@@ -104,9 +104,4 @@ fn phase(text: &str) -> Result<Phase, String> {
     let found = PHASES.into_iter().find(|phase| format!("{phase:?}").eq_ignore_ascii_case(text));
     let names = PHASES.map(|phase| format!("{phase:?}")).join(", ");
     found.ok_or_else(|| format!("a phase is one of {names}"))
-}
-
-/// A small integer in a file of /proc.
-fn field<T: FromStr>(text: &str, name: &str) -> Option<T> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }

@@ -84,16 +84,22 @@ impl SharedBroker {
 impl SharedBroker {
     /// Puts an exchange there, and a durable queue bound to it, past the network: for the set-up of a scenario.
     pub fn provide(&self, exchange: &str, kind: &str, queue: &str, routing_key: &str) {
+        self.provide_queue(queue);
         let mut broker = self.lock();
         let (kind, name) = (kind.to_owned(), exchange.to_owned());
         broker.exchanges.entry(name).or_insert(Exchange { kind, durable: true, auto_delete: false });
-        broker.queues.entry(queue.to_owned()).or_insert_with(|| Queue { durable: true, ..Queue::default() });
         broker.bind(Binding {
             exchange: exchange.to_owned(),
             queue: queue.to_owned(),
             routing_key: routing_key.to_owned(),
             arguments: Default::default(),
         });
+    }
+
+    /// Puts a durable queue there that only the default exchange feeds.
+    pub fn provide_queue(&self, queue: &str) {
+        let durable = || Queue { durable: true, ..Queue::default() };
+        self.lock().queues.entry(queue.to_owned()).or_insert_with(durable);
     }
 
     /// Producer and sequence of every ready message of a queue, in order; what carries none is left out.

@@ -15,6 +15,7 @@ use super::{
     faults::{Fault, Faults, RequestMatch},
     journal::{Journal, RequestRecord},
     ownership::{Operation, Writer},
+    request::Verb,
     store::{Key, Store},
     write::Write,
 };
@@ -219,6 +220,14 @@ impl ApiServer {
     /// Every request so far, reads included, in the order of their answers.
     pub fn log_of_requests(&self) -> Vec<RequestRecord> {
         self.lock().journal.iter().cloned().collect()
+    }
+
+    /// How often objects of a kind were read so far, alone or in a list; watches are not counted.
+    pub fn looks_at(&self, plural: &str) -> usize {
+        let is_look = |record: &&RequestRecord| {
+            record.plural == plural && matches!(record.verb, Verb::Get | Verb::List)
+        };
+        self.lock().journal.iter().filter(is_look).count()
     }
 
     /// Every write so far, refused and idle ones included.

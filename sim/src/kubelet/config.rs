@@ -13,6 +13,8 @@ pub struct Config {
     pub port: u16,
     /// Folder on the node that checkpoint archives are written to.
     pub checkpoints_dir: String,
+    /// Whether `/checkpoint` is served: the feature gate `ContainerCheckpoint`.
+    pub serves_checkpoints: bool,
     /// What the node says about its container runtime: name and version.
     pub runtime_version: String,
     /// How long a container waits that ended right after a restart; each time twice as long.
@@ -35,6 +37,7 @@ impl Config {
             address: address.to_owned(),
             port,
             checkpoints_dir: "/var/lib/kubelet/checkpoints".to_owned(),
+            serves_checkpoints: true,
             runtime_version: "containerd://2.1.9".to_owned(),
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(30),

@@ -31,6 +31,7 @@ async fn answer(
     let segments: Vec<&str> = path.split('/').collect();
     let (code, body) = match segments.as_slice() {
         ["healthz"] => (StatusCode::OK, "ok".to_owned()),
+        ["checkpoint", ..] if !kubelet.shared.config.serves_checkpoints => not_served(),
         ["checkpoint", ..] if request.method() != Method::POST => {
             (StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed".to_owned())
         }
@@ -38,7 +39,7 @@ async fn answer(
             let query = request.uri().query().unwrap_or_default();
             checkpoint(&kubelet, namespace, pod, container, query).await
         }
-        _ => (StatusCode::NOT_FOUND, "404: Page Not Found".to_owned()),
+        _ => not_served(),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = code;
@@ -49,6 +50,10 @@ async fn answer(
     };
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     Ok(response)
+}
+
+fn not_served() -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, "404: Page Not Found".to_owned())
 }
 
 async fn checkpoint(

@@ -12,4 +12,4 @@ pub use migration::MigrationReport;
 pub use narrate::narrate;
 pub use render::{Style, render};
 pub use timeline::{Event, Lane, Timeline};
-pub use verdict::{Verdict, Violation};
+pub use verdict::{OperatorReport, Verdict, Violation};

@@ -48,6 +48,20 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
     if !verdict.migration.message.is_empty() {
         let _ = writeln!(out, "  outcome     {}: {}", verdict.migration.reason, verdict.migration.message);
     }
+    if let Some(operator) = &verdict.operator {
+        let mib = operator.resident_max_kib as f64 / 1024.0;
+        let _ = writeln!(
+            out,
+            "  operator    {mib:.1} MiB resident at most · looked {} times in {} ms after the end",
+            operator.looks_after_the_end, operator.silence_ms
+        );
+    }
+    if let Some(excuse) = verdict.excuse {
+        let _ = writeln!(
+            out,
+            "  excused     {excuse}: what only that RAM held is lost, as it is without a migration"
+        );
+    }
     for violation in &verdict.violations {
         let text =
             format!("  broken      {} at {} ms: {}", violation.invariant, violation.at_ms, violation.message);
@@ -82,7 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::report::{MigrationReport, Timeline, Violation};
+    use crate::report::{MigrationReport, OperatorReport, Timeline, Violation};
 
     fn verdict() -> Verdict {
         let mut timeline = Timeline::default();
@@ -100,6 +114,11 @@ mod tests {
             },
             published: 71,
             applied: 71,
+            operator: Some(OperatorReport {
+                resident_max_kib: 25_000,
+                looks_after_the_end: 0,
+                silence_ms: 3_000,
+            }),
             trace_hash: Some("9f2c".into()),
             wall_ms: 312,
             timeline,
@@ -110,6 +129,12 @@ mod tests {
     #[test]
     fn a_run_that_holds_reads_as_one() {
         insta::assert_snapshot!(render(&verdict(), Style::Plain));
+    }
+
+    #[test]
+    fn a_loss_that_no_protocol_prevents_is_said_to_be_one() {
+        let excuse = Some("the source died before an image existed");
+        insta::assert_snapshot!(render(&Verdict { excuse, lost: 4, ..verdict() }, Style::Plain));
     }
 
     #[test]

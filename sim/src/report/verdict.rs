@@ -24,6 +24,12 @@ pub struct Verdict {
     pub duplicated: u64,
     /// Applied out of their producer's order.
     pub reordered: u64,
+    /// What the operator needed; nothing where it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorReport>,
+    /// Why a loss is nobody's fault: a RAM was lost in a way that the protocol does not promise to survive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excuse: Option<&'static str>,
     /// Which invariants broke; empty when all hold.
     pub violations: Vec<Violation>,
     /// Hash of the trace: the same for the same seed, always.
@@ -36,6 +42,17 @@ pub struct Verdict {
     pub wall_ms: u64,
     /// What happened.
     pub timeline: Timeline,
+}
+
+/// What the operator needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OperatorReport {
+    /// The most memory that its process had resident, in KiB.
+    pub resident_max_kib: u64,
+    /// How often it looked at the migration in a while after its end, when nothing changed any more.
+    pub looks_after_the_end: usize,
+    /// How long that while was.
+    pub silence_ms: u64,
 }
 
 /// An invariant that did not hold.

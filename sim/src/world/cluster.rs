@@ -9,7 +9,7 @@ use ms2m_counter::{
 use tokio::sync::watch;
 use turmoil::Sim;
 
-use super::{CounterProgram, Machines, Scenario, SimRuntime, objects};
+use super::{CounterProgram, Machines, Mistake, Scenario, SimRuntime, objects};
 use crate::{
     amqp::{self, SharedBroker},
     apiserver::{self, ApiServer, Settings},
@@ -57,7 +57,8 @@ impl Cluster {
             output: OutputTo { exchange: objects::RESULTS.to_owned(), routing_key: String::new() },
         };
         machines.lock().images.add_program(objects::COUNTER_IMAGE, Arc::new(counter));
-        for object in [objects::secret(), objects::service(), objects::source_pod()] {
+        let source = scenario.mistake.map_or_else(objects::source_pod, |mistake| mistake.source_pod(&api));
+        for object in [objects::secret(), objects::service(), source] {
             api.create(object).expect("the scenario's own objects are valid");
         }
         let ((stop_traffic, _), (finished, _)) = (watch::channel(false), watch::channel(false));
@@ -69,7 +70,7 @@ impl Cluster {
         self.host_api_server(sim);
         self.host_broker(sim);
         for node in objects::NODES {
-            self.host_node(sim, node);
+            self.host_node(sim, node, scenario.mistake != Some(Mistake::NoCheckpoints));
         }
         self.host_traffic(sim, scenario);
         sim.host("operator", || async { super::operator::run().await });
@@ -101,12 +102,13 @@ impl Cluster {
         });
     }
 
-    fn host_node(&self, sim: &mut Sim<'_>, node: &'static str) {
+    fn host_node(&self, sim: &mut Sim<'_>, node: &'static str, serves_checkpoints: bool) {
         let machines = self.machines.clone();
         sim.host(node, move || {
             let runtime = Arc::new(SimRuntime::new(node, machines.clone()));
             async move {
-                let config = kubelet::Config::new(node, node, KUBELET_PORT);
+                let mut config = kubelet::Config::new(node, node, KUBELET_PORT);
+                config.serves_checkpoints = serves_checkpoints;
                 let kubelet = Kubelet::new(config, runtime, api_client()?, Arc::new(SystemClock));
                 tokio::task::spawn_local(kubelet.clone().run());
                 serve(KUBELET_PORT, move |stream| kubelet::serve_connection(kubelet.clone(), stream)).await

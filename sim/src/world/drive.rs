@@ -5,8 +5,9 @@ use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
-use super::{Cluster, Fault, Oracle, Scenario, objects};
+use super::{Cluster, Fault, Mistake, Oracle, Scenario, objects};
 use crate::{
+    apiserver::RequestRecord,
     determinism::{self, TraceLayer, wall_clock},
     network,
     report::{Lane, MigrationReport, Timeline, Verdict, narrate},
@@ -82,7 +83,8 @@ impl Drive {
         self.note(sim, Lane::App, "counter consumes orders on node-1");
         let warm = sim.elapsed() + self.scenario.warm_up;
         self.step_until(sim, warm);
-        self.cluster.api.create(objects::migration()).expect("the scenario's own objects are valid");
+        let migration = self.scenario.mistake.map_or_else(objects::migration, Mistake::migration);
+        self.cluster.api.create(migration).expect("the scenario's own objects are valid");
         self.note(sim, Lane::Run, "migration asked for: counter to node-2");
         let over = self.until(sim, PATIENCE, |drive| drive.status.phase.is_terminal());
         if !over {
@@ -90,14 +92,11 @@ impl Drive {
             self.oracle.broke(sim.elapsed(), "Converges", message);
         }
         self.step_until(sim, sim.elapsed() + SILENCE / 2);
-        let writes = self.operator_writes();
+        let activity = self.operator_activity();
         self.step_until(sim, sim.elapsed() + SILENCE / 2);
-        if over && self.operator_writes() != writes {
-            self.oracle.broke(
-                sim.elapsed(),
-                "Converges",
-                "the operator still writes after the end".to_owned(),
-            );
+        if over && self.operator_activity() != activity {
+            let message = "the operator is still at it after the end, where nothing changes".to_owned();
+            self.oracle.broke(sim.elapsed(), "Converges", message);
         }
         self.drain(sim);
         self.verdict(sim)
@@ -110,6 +109,13 @@ impl Drive {
             Some(Fault::FailCheckpoints(times)) => machines.checkpoint_failures = times,
             Some(Fault::RestoreFresh) => machines.restores_fresh = true,
             _ => {}
+        }
+        drop(machines);
+        if let Some(mistake) = self.scenario.mistake {
+            mistake.prepare(&self.cluster);
+            if mistake.shows_before_the_start() {
+                self.oracle.forbids_beginning();
+            }
         }
     }
 
@@ -205,9 +211,11 @@ impl Drive {
         queues.iter().any(|queue| queue.name == objects::QUEUE && !queue.consumers.is_empty())
     }
 
-    fn operator_writes(&self) -> usize {
+    /// How often the operator wrote anything, and looked at the migration: every turn begins with that.
+    fn operator_activity(&self) -> (usize, usize) {
         let writes = self.cluster.api.log_of_writes();
-        writes.iter().filter(|write| write.manager == ms2m::api::FIELD_MANAGER && write.changed).count()
+        let own = |write: &&RequestRecord| write.manager == ms2m::api::FIELD_MANAGER;
+        (writes.iter().filter(own).count(), self.cluster.api.looks_at("statefulmigrations"))
     }
 
     /// Breaks what is to be broken, when its moment has come.

@@ -7,6 +7,8 @@ use super::{Archive, Program};
 pub struct Images {
     by_digest: BTreeMap<String, Image>,
     tags: BTreeMap<String, String>,
+    /// No image is accepted, as from one who may not push.
+    pub refuses_pushes: bool,
 }
 
 /// What an image holds.

@@ -30,6 +30,8 @@ pub struct State {
     pub checkpoint_failures: u32,
     /// Restores silently start the base image instead, as runtimes do where restoring is switched off.
     pub restores_fresh: bool,
+    /// Nothing can be checkpointed, because the runtimes find no CRIU.
+    pub lacks_criu: bool,
     pub(super) requests: VecDeque<Request>,
     pub(super) serial: u64,
 }

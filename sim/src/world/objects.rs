@@ -39,6 +39,32 @@ pub(super) fn secret() -> Value {
     })
 }
 
+/// A Secret that says where a broker is, but not the right one.
+pub(super) fn secret_with_url(name: &str, url: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "data": { "url": base64(url) },
+    })
+}
+
+/// What looks after the source.
+pub(super) fn owner() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "counters", "namespace": NAMESPACE },
+    })
+}
+
+/// A pod that has nothing to do with the migration.
+pub(super) fn unrelated_pod(name: &str) -> Value {
+    let mut pod = source_pod();
+    pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
+    // Of no node: nobody runs it.
+    pod["spec"]["nodeName"] = Value::Null;
+    pod
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ms2m::{
-    api::{Phase, StatefulMigrationStatus},
+    api::{LABEL_MIGRATION_UID, Phase, StatefulMigrationStatus},
     protocol::table,
 };
 use ms2m_app::{Ledger, engine::Role};
@@ -26,6 +26,8 @@ pub struct Oracle {
     /// Whether a fault may make an output appear again, with the same identity.
     may_repeat_outputs: bool,
     point_of_no_return: Option<jiff::Timestamp>,
+    /// The preflight has to refuse: nothing may be created.
+    may_begin: bool,
 }
 
 impl Oracle {
@@ -40,7 +42,13 @@ impl Oracle {
             excused: None,
             may_repeat_outputs,
             point_of_no_return: None,
+            may_begin: true,
         }
+    }
+
+    /// From now on a migration that creates anything has begun what its preflight should have refused.
+    pub fn forbids_beginning(&mut self) {
+        self.may_begin = false;
     }
 
     /// Notes that a RAM is about to be lost as no protocol could prevent.
@@ -70,6 +78,9 @@ impl Oracle {
     pub fn check(&mut self, cluster: &Cluster, at: Duration) {
         self.one_owner(cluster, at);
         self.no_early_kill(cluster, at);
+        if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.contains(".ms2m.")) {
+            self.broke(at, "PreflightFirst", "there is a replay queue".to_owned());
+        }
     }
 
     fn one_owner(&mut self, cluster: &Cluster, at: Duration) {
@@ -140,8 +151,10 @@ impl Oracle {
         verdict: &mut Verdict,
     ) {
         self.clean_end(cluster, status, at);
+        self.created_nothing(cluster, at);
         self.messages(cluster, at, verdict);
         self.outputs_once(cluster, at);
+        verdict.excuse = self.excused;
         verdict.violations.clone_from(&self.violations);
     }
 
@@ -215,8 +228,22 @@ impl Oracle {
             .iter()
             .flat_map(|(producer, of)| of.confirmed.keys().map(move |seq| (producer.clone(), *seq)));
         let missing: Vec<_> = published.filter(|id| !once.contains(id)).collect();
-        if !missing.is_empty() {
-            self.broke(at, "OutputsOnce", format!("no output of {missing:?}"));
+        if let Some(first) = missing.first() {
+            let message = format!("no output of {} messages, {first:?} the first of them", missing.len());
+            self.broke(at, "OutputsOnce", message);
+        }
+    }
+
+    fn created_nothing(&mut self, cluster: &Cluster, at: Duration) {
+        let writes = cluster.api.log_of_writes();
+        let created = writes.iter().find(|write| {
+            write.changed
+                && write.manager == ms2m::api::FIELD_MANAGER
+                && matches!(write.plural.as_str(), "pods" | "jobs" | "services")
+        });
+        if let Some(write) = created.filter(|_| !self.may_begin) {
+            let message = format!("{:?} {} {}", write.verb, write.plural, write.name);
+            self.broke(at, "PreflightFirst", message);
         }
     }
 
@@ -227,7 +254,6 @@ impl Oracle {
             return;
         }
         let mut left = Vec::new();
-        let pods: Vec<String> = names(cluster, "", "pods");
         for queue in cluster.broker.queues() {
             let control = queue.name.strip_prefix("ms2m.control.");
             let orphaned = control.is_some_and(|uid| !uids(cluster).contains(uid));
@@ -236,8 +262,8 @@ impl Oracle {
             }
         }
         left.extend(names(cluster, "batch", "jobs").into_iter().map(|job| format!("job {job}")));
-        if status.phase != Phase::Completed && pods.iter().any(|pod| pod.ends_with("-shadow")) {
-            left.push("the shadow pod".to_owned());
+        if status.phase != Phase::Completed {
+            left.extend(marked_pods(cluster).into_iter().map(|pod| format!("the mark of pod {pod}")));
         }
         {
             let state = cluster.machines.lock();
@@ -273,6 +299,13 @@ fn owns(container: &Container) -> bool {
 fn names(cluster: &Cluster, group: &str, plural: &str) -> Vec<String> {
     let objects = cluster.api.list(group, plural, objects::NAMESPACE);
     objects.iter().filter_map(|object| object["metadata"]["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// Pods that some migration has marked as its own: the source, and the shadow.
+fn marked_pods(cluster: &Cluster) -> Vec<String> {
+    let mut pods = cluster.api.list("", "pods", objects::NAMESPACE);
+    pods.retain(|pod| pod["metadata"]["labels"][LABEL_MIGRATION_UID].is_string());
+    pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect()
 }
 
 fn uids(cluster: &Cluster) -> BTreeSet<String> {

@@ -13,6 +13,9 @@ const RESTORE: Duration = Duration::from_millis(700);
 const FREEZE: Duration = Duration::from_millis(50);
 /// The rest of a checkpoint: writing the archive.
 const WRITE: Duration = Duration::from_millis(300);
+/// What containerd says.
+const NO_CRIU: &str =
+    "rpc error: code = Unknown desc = CRIU binary not found or too old (<31600). Failed to checkpoint";
 /// Size of an archive, about that of the counter's on a real node.
 const ARCHIVE_BYTES: u64 = 8_600_000;
 
@@ -138,6 +141,9 @@ impl Runtime for SimRuntime {
         archive: &str,
         _timeout: Duration,
     ) -> Result<u64, RuntimeError> {
+        if self.machines.lock().lacks_criu {
+            return Err(RuntimeError::Failed(NO_CRIU.to_owned()));
+        }
         tokio::time::sleep(FREEZE).await;
         let taken = {
             let mut state = self.machines.lock();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Fault;
+use super::{Fault, Mistake};
 
 /// What a run is made of; with the seed it decides everything that happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Scenario {
     pub warm_up: Duration,
     /// What is broken on purpose.
     pub fault: Option<Fault>,
+    /// What the user got wrong.
+    pub mistake: Option<Mistake>,
 }
 
 impl Scenario {
@@ -32,6 +34,7 @@ impl Scenario {
             prefetch: 16,
             warm_up: Duration::from_secs(2),
             fault: None,
+            mistake: None,
         }
     }
 

@@ -76,6 +76,12 @@ fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> Transfer
     let Some((repository, tag)) = value(words, "--image").and_then(|image| image.rsplit_once(':')) else {
         return failure(TransferReason::OptionsInvalid, "--image REPOSITORY:TAG is missing".to_owned());
     };
+    if state.images.refuses_pushes {
+        let message = format!(
+            "{repository} does not let this account push: give spec.transfer.pushSecret one that may"
+        );
+        return failure(TransferReason::RegistryForbidden, message);
+    }
     let digest = state.images.push(repository, tag, archive.clone());
     TransferReport::Pushed(Pushed {
         image: format!("{repository}@{digest}"),

@@ -1,0 +1,188 @@
+use std::{fmt, str::FromStr};
+
+use serde_json::{Value, json};
+
+use super::{Cluster, objects};
+use crate::apiserver::ApiServer;
+
+/// Something that a user got wrong, or that their cluster lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// No pod has the name.
+    UnknownPod,
+    /// The pod has no such container.
+    UnknownContainer,
+    /// No node has the name.
+    UnknownNode,
+    /// No node has the labels.
+    UnknownLabels,
+    /// The target is where the source is already.
+    SourcesNode,
+    /// The broker has no such queue.
+    UnknownQueue,
+    /// The queue is fed through the default exchange.
+    UnboundQueue,
+    /// There is no such Secret.
+    UnknownSecret,
+    /// The Secret has no such key.
+    UnknownKey,
+    /// The Secret's value is no URL.
+    NoUrl,
+    /// Nobody answers at the broker's address.
+    WrongBroker,
+    /// There is no such push Secret.
+    UnknownPushSecret,
+    /// The strategy is not implemented.
+    Sequential,
+    /// A duration is out of its range.
+    TooShort,
+    /// The pod belongs to a controller that would recreate it.
+    OwnedPod,
+    /// The name that the shadow needs is taken.
+    ShadowNameTaken,
+    /// The kubelets' feature gate is off.
+    NoCheckpoints,
+    /// The source's runtime has no CRIU.
+    NoCriu,
+    /// The registry does not accept the image.
+    RefusingRegistry,
+}
+
+impl Mistake {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::UnknownPod,
+        Self::UnknownContainer,
+        Self::UnknownNode,
+        Self::UnknownLabels,
+        Self::SourcesNode,
+        Self::UnknownQueue,
+        Self::UnboundQueue,
+        Self::UnknownSecret,
+        Self::UnknownKey,
+        Self::NoUrl,
+        Self::WrongBroker,
+        Self::UnknownPushSecret,
+        Self::Sequential,
+        Self::TooShort,
+        Self::OwnedPod,
+        Self::ShadowNameTaken,
+        Self::NoCheckpoints,
+        Self::NoCriu,
+        Self::RefusingRegistry,
+    ];
+
+    /// Whether it can be known before anything is tried. Whether a runtime has CRIU, and whether a registry takes an
+    /// image, only shows when it is asked to: nobody but the transfer Job has the registry's credentials.
+    pub fn shows_before_the_start(self) -> bool {
+        !matches!(self, Self::NoCriu | Self::RefusingRegistry)
+    }
+
+    /// The migration as the user writes it.
+    pub(super) fn migration(self) -> Value {
+        let mut object = objects::migration();
+        let spec = &mut object["spec"];
+        // What is wrong stays wrong: there is nothing to wait for.
+        spec["deadlines"] = json!({ "pending": "3s" });
+        match self {
+            Self::UnknownPod => spec["sourcePod"] = json!("counting"),
+            Self::UnknownContainer => spec["container"] = json!("main"),
+            Self::UnknownNode => spec["target"] = json!({ "nodeName": "node-9" }),
+            Self::UnknownLabels => spec["target"] = json!({ "nodeSelector": { "zone": "moon" } }),
+            Self::SourcesNode => spec["target"] = json!({ "nodeName": objects::NODES[0] }),
+            Self::UnknownQueue | Self::UnboundQueue => spec["broker"]["queue"] = json!(OTHER),
+            Self::UnknownSecret => spec["broker"]["urlSecret"]["name"] = json!(OTHER),
+            Self::UnknownKey => spec["broker"]["urlSecret"]["key"] = json!(OTHER),
+            Self::NoUrl | Self::WrongBroker => {
+                spec["broker"]["urlSecret"] = json!({ "name": OTHER, "key": "url" });
+            }
+            Self::UnknownPushSecret => spec["transfer"]["pushSecret"] = json!(OTHER),
+            Self::Sequential => spec["strategy"] = json!("Sequential"),
+            Self::TooShort => spec["replay"] = json!({ "maxPause": "1ms" }),
+            Self::OwnedPod
+            | Self::ShadowNameTaken
+            | Self::NoCheckpoints
+            | Self::NoCriu
+            | Self::RefusingRegistry => {}
+        }
+        object
+    }
+
+    /// The source, as the user has it.
+    pub(super) fn source_pod(self, api: &ApiServer) -> Value {
+        let mut pod = objects::source_pod();
+        if self == Self::OwnedPod {
+            // Any object may be a controller, and this one has none of its own here.
+            let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
+            pod["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"], "controller": true,
+            }]);
+        }
+        pod
+    }
+
+    /// The world in which it is one.
+    pub(super) fn prepare(self, cluster: &Cluster) {
+        let create = |object| drop(cluster.api.create(object).expect("the scenario's own objects are valid"));
+        match self {
+            Self::UnboundQueue => cluster.broker.provide_queue(OTHER),
+            Self::NoUrl => create(objects::secret_with_url(OTHER, "rabbitmq")),
+            Self::WrongBroker => create(objects::secret_with_url(OTHER, NOBODY)),
+            Self::ShadowNameTaken => create(objects::unrelated_pod("counter-shadow")),
+            Self::NoCriu => cluster.machines.lock().lacks_criu = true,
+            Self::RefusingRegistry => cluster.machines.lock().images.refuses_pushes = true,
+            _ => {}
+        }
+    }
+}
+
+/// The name of what is not there, or should not be used.
+const OTHER: &str = "other";
+/// Where no broker is.
+const NOBODY: &str = "amqp://guest:guest@rabbit:5672/%2f";
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = format!("{self:?}");
+        for (at, letter) in words.char_indices() {
+            if letter.is_ascii_uppercase() && at > 0 {
+                f.write_str("-")?;
+            }
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no mistake.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no mistake; there are: {list}", list = list())]
+pub struct UnknownMistake(String);
+
+fn list() -> String {
+    Mistake::ALL.map(|mistake| mistake.to_string()).join(", ")
+}
+
+impl FromStr for Mistake {
+    type Err = UnknownMistake;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMistake> {
+        let known = Self::ALL.into_iter().find(|mistake| mistake.to_string() == text);
+        known.ok_or_else(|| UnknownMistake(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_can_be_named() {
+        for mistake in Mistake::ALL {
+            assert_eq!(mistake.to_string().parse(), Ok(mistake));
+        }
+        assert_eq!(Mistake::UnknownPushSecret.to_string(), "unknown-push-secret");
+        assert!("typo".parse::<Mistake>().unwrap_err().to_string().contains("no-criu"));
+    }
+}
