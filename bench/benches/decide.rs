@@ -76,7 +76,8 @@ fn seen() -> Observation {
     Observation {
         source: pod("source", "c1"),
         shadow: pod("target", "c2"),
-        replay: Some(QueueView::Present { messages: 600, consumers: 1 }),
+        replay: Some(QueueView::Present { consumers: 1 }),
+        replay_end: Some(600),
         replies: vec![PendingReply { id: 1, reply: Some(reply) }],
         ..Default::default()
     }

@@ -68,7 +68,7 @@ pub struct BoundTo {
 /// How full a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Messages that are ready; for a stream, all that it holds.
+    /// Messages that are ready; nothing to rely on for a stream, whose are counted only every few seconds.
     pub messages: u64,
     /// Consumers.
     pub consumers: u32,

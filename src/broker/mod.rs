@@ -3,6 +3,7 @@
 //! ```text
 //!   Broker    one shared connection, rebuilt when it breaks; facts about queues
 //!   Lane      one channel per migration: what breaks on it breaks nobody else's
+//!   tail      where the replay queue ends
 //!   inbox     the replies that wait for their effect to be recorded
 //!   preflight what of a queue's facts speaks against mirroring it (pure)
 //! ```
@@ -12,6 +13,7 @@ mod facts;
 pub mod inbox;
 pub mod preflight;
 pub mod rabbitmq;
+mod stream_tail;
 
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use ms2m_app::contract::{Command, Marker};
 
 pub use error::BrokerError;
 pub use facts::{BoundTo, ConsumerFacts, FactsSource, QueueDepth, QueueFacts, QueueKind};
+pub use stream_tail::StreamTail;
 
 use self::inbox::ReplyInbox;
 use crate::api::Binding;
@@ -61,6 +64,9 @@ pub trait Lane: Send + Sync + 'static {
 
     /// How full a queue is; none when it does not exist.
     async fn depth(&self, queue: &str) -> Result<Option<QueueDepth>, BrokerError>;
+
+    /// Follows the end of a stream: what [`depth`](Self::depth) says of its messages is seconds old.
+    async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError>;
 
     /// Collects the replies of a queue. `wake` is called for each that arrives, and when the inbox breaks.
     async fn replies(

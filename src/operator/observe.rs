@@ -35,7 +35,7 @@ pub(super) async fn observe(
     // Before everything else: whoever sent a reply that is taken now must be visible in what is looked at after it.
     let replies = session.as_ref().map(|session| session.replies()).unwrap_or_default();
     let view = View { context, object, migration, status: &status, session: session.as_deref() };
-    let (preflight, source, shadow, transfer_job, cleanup_job, primary, replay, bindings) = tokio::join!(
+    let (preflight, source, shadow, transfer_job, cleanup_job, primary, replay, replay_end, bindings) = tokio::join!(
         when(needs.preflight, preflight::preflight(context, object, migration)),
         when_known(needs.source, view.pod(&object.spec.source_pod)),
         when_known(needs.shadow, view.shadow()),
@@ -43,6 +43,7 @@ pub(super) async fn observe(
         when_known(needs.cleanup_job, view.job(names::cleanup_job(&migration.uid), ROLE_CLEANUP)),
         when_known(needs.primary, view.queue(&object.spec.broker.queue)),
         when_known(needs.replay, view.replay_queue()),
+        view.replay_end(needs.replay_end),
         when_known(needs.bindings, view.bindings()),
     );
     let blind = !heard
@@ -60,6 +61,7 @@ pub(super) async fn observe(
         cleanup_job,
         primary,
         replay,
+        replay_end,
         bindings,
         replies,
         outcomes,
@@ -128,15 +130,27 @@ impl View<'_> {
         let depth = depth
             .map_err(|error| tracing::warn!(queue = name, %error, "a queue cannot be looked at"))
             .ok()?;
-        Some(depth.map_or(QueueView::Absent, |depth| QueueView::Present {
-            messages: depth.messages,
-            consumers: depth.consumers,
-        }))
+        Some(depth.map_or(QueueView::Absent, |depth| QueueView::Present { consumers: depth.consumers }))
     }
 
     async fn replay_queue(&self) -> Option<QueueView> {
         let mirror = self.status.mirror.as_ref()?;
         self.queue(&mirror.replay_queue).await
+    }
+
+    /// It is followed only while somebody needs to know.
+    async fn replay_end(&self, needed: bool) -> Option<u64> {
+        let session = self.session?;
+        match self.status.mirror.as_ref().filter(|_| needed) {
+            Some(mirror) => {
+                let end = session.end_of(&mirror.replay_queue).await;
+                end.map_err(|error| tracing::warn!(%error, "the replay queue's end is not known")).ok()?
+            }
+            None => {
+                session.follow_no_more();
+                None
+            }
+        }
     }
 
     /// Only the management API knows them; changes cannot be noticed without it.

@@ -11,7 +11,7 @@ use super::context::Context;
 use crate::{
     api::{BrokerSpec, reason},
     broker::{
-        Broker, BrokerError, Lane,
+        Broker, BrokerError, Lane, StreamTail,
         inbox::ReplyInbox,
         rabbitmq::{ManagementUrl, RabbitMq, parse_amqp_url},
     },
@@ -26,6 +26,7 @@ pub(super) struct Session {
     /// For everything else.
     pub(super) lane: Arc<dyn Lane>,
     inbox: Mutex<Inbox>,
+    tail: Mutex<Option<Arc<StreamTail>>>,
 }
 
 enum Inbox {
@@ -57,6 +58,23 @@ impl Session {
     /// The replies that wait, oldest first.
     pub(super) fn replies(&self) -> Vec<PendingReply> {
         self.open_inbox().map(|inbox| inbox.snapshot()).unwrap_or_default()
+    }
+
+    /// How many messages were ever written to the stream; none while that is not known. It is followed from the first
+    /// time it is asked for.
+    pub(super) async fn end_of(&self, stream: &str) -> Result<Option<u64>, BrokerError> {
+        let followed = lock(&self.tail).clone().filter(|tail| tail.is_open());
+        if let Some(tail) = followed {
+            return Ok(tail.end());
+        }
+        let tail = Arc::new(self.lane.tail(stream).await?);
+        *lock(&self.tail) = Some(tail.clone());
+        Ok(tail.end())
+    }
+
+    /// Nobody needs to know where the stream ends any more.
+    pub(super) fn follow_no_more(&self) {
+        *lock(&self.tail) = None;
     }
 
     /// Acks replies whose effect is recorded.
@@ -122,7 +140,7 @@ impl Sessions {
         self.forget(&migration.uid);
         let broker = self.broker(context, migration, spec).await?;
         let lane = broker.lane().await.map_err(|error| finding(&error))?;
-        let session = Arc::new(Session { broker, lane, inbox: Mutex::new(inbox) });
+        let session = Arc::new(Session { broker, lane, inbox: Mutex::new(inbox), tail: Mutex::default() });
         lock(&self.0).sessions.insert(migration.uid.clone(), session.clone());
         Ok(session)
     }

@@ -19,6 +19,8 @@ pub struct Needs {
     pub primary: bool,
     /// [`Observation::replay`](super::Observation::replay).
     pub replay: bool,
+    /// [`Observation::replay_end`](super::Observation::replay_end).
+    pub replay_end: bool,
     /// [`Observation::bindings`](super::Observation::bindings).
     pub bindings: bool,
     /// [`Observation::replies`](super::Observation::replies).
@@ -42,6 +44,8 @@ pub fn needs(status: &StatefulMigrationStatus) -> Needs {
         Phase::Restoring | Phase::Replaying => {
             needs.shadow = true;
             needs.replay = true;
+            // From the moment that somebody is there who is about to replay.
+            needs.replay_end = status.target.as_ref().is_some_and(|target| target.session.is_some());
         }
         Phase::SwitchingOver => {
             let handover = status.handover.as_ref();

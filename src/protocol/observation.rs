@@ -28,6 +28,8 @@ pub struct Observation {
     pub primary: Option<QueueView>,
     /// The replay queue `R`; `None` when the broker did not answer.
     pub replay: Option<QueueView>,
+    /// How many messages were ever written to `R`.
+    pub replay_end: Option<u64>,
     /// `Q`'s bindings now; `None` where the broker cannot be asked.
     pub bindings: Option<Vec<Binding>>,
     /// Replies that are not acked yet, oldest first.
@@ -121,8 +123,6 @@ pub enum QueueView {
     Absent,
     /// There is one.
     Present {
-        /// Messages that are ready, or for a stream all that it holds.
-        messages: u64,
         /// Consumers.
         consumers: u32,
     },

@@ -150,7 +150,7 @@ fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: 
     if draft.status.phase != Phase::Replaying {
         return;
     }
-    let Some(super::QueueView::Present { messages, .. }) = draft.seen.replay else { return };
+    let Some(arrived) = draft.seen.replay_end else { return };
     let now = draft.now;
     let measured_at = draft.status.replay.as_ref().and_then(|replay| replay.measured_at);
     let elapsed = measured_at.map_or(MEASURE_EVERY, |at| draft.since(at));
@@ -158,7 +158,7 @@ fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: 
         return;
     }
     let replay = draft.status.replay.get_or_insert_default();
-    cutoff::measure(replay, messages, read, elapsed);
+    cutoff::measure(replay, arrived, read, elapsed);
     replay.measured_at = Some(now);
     replay.applied = applied;
     replay.skipped = skipped;

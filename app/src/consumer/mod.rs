@@ -6,6 +6,7 @@ mod ram_cell;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use lapin::uri::AMQPUri;
 
 use self::line::{Line, LineError};
@@ -114,15 +115,16 @@ impl<H: Handler> Consumer<H> {
         let mut count = 0_u32;
         loop {
             line.take_in_ready(&self.ram)?;
+            // Time passes for one who is busy, too: a target that never runs out of messages still says its progress.
+            if ticks.tick().now_or_never().is_some() {
+                self.ticked(&mut count);
+            }
             let step = self.ram.lock().next_step(&self.handler);
             let Some(step) = step else {
                 tokio::select! {
                     biased;
                     taken = line.take_in_next(&self.ram) => taken?,
-                    _ = ticks.tick() => {
-                        count = count.wrapping_add(1);
-                        self.ram.lock().ticked(count.is_multiple_of(HELLO_TICKS));
-                    }
+                    _ = ticks.tick() => self.ticked(&mut count),
                 }
                 continue;
             };
@@ -132,6 +134,11 @@ impl<H: Handler> Consumer<H> {
                 return Ok(reason);
             }
         }
+    }
+
+    fn ticked(&self, count: &mut u32) {
+        *count = count.wrapping_add(1);
+        self.ram.lock().ticked(count.is_multiple_of(HELLO_TICKS));
     }
 
     /// The RAM, to be looked at or copied.

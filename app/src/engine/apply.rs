@@ -1,7 +1,7 @@
 use super::{
     Arrival, Origin, Publication, Ram,
     intake::Kind,
-    ram::{InHand, PendingSync, Stage},
+    ram::{InHand, Line, PendingSync, Stage},
     step::Say,
 };
 use crate::{
@@ -15,10 +15,11 @@ impl<S: Clone + Default> Ram<S> {
         if self.answer_sync() || self.take_successor() {
             return true;
         }
-        let Some(arrival) = self.line.from_primary.pop_front().or_else(|| self.line.from_replay.pop_front())
-        else {
-            return false;
-        };
+        let Line { from_primary, from_replay, replays_next, .. } = &mut self.line;
+        *replays_next = !*replays_next;
+        let (first, second) =
+            if *replays_next { (from_replay, from_primary) } else { (from_primary, from_replay) };
+        let Some(arrival) = first.pop_front().or_else(|| second.pop_front()) else { return false };
         match arrival.kind.clone() {
             Kind::Marker(marker) => self.marked(arrival, marker),
             Kind::MalformedMarker => {

@@ -86,6 +86,8 @@ pub(crate) struct Line {
     pub(crate) progress_due: bool,
     pub(crate) from_primary: VecDeque<Arrival>,
     pub(crate) from_replay: VecDeque<Arrival>,
+    /// Whose turn it is: a new owner whose queue never runs empty still reads the replay queue to its end.
+    pub(crate) replays_next: bool,
     pub(crate) commands: VecDeque<(u64, Command)>,
     /// Delivery tags of control messages that need nothing any more.
     pub(crate) control_acks: VecDeque<u64>,

@@ -56,7 +56,9 @@ contract! {
         a_stream_is_read_from_its_start_again_and_again,
         reading_a_stream_needs_a_prefetch,
         a_stream_gives_what_comes_later_to_a_reader_that_waits,
-        acks_of_a_stream_give_credit_and_remove_nothing;
+        acks_of_a_stream_give_credit_and_remove_nothing,
+        the_end_of_a_replay_queue_is_followed,
+        the_end_of_an_empty_replay_queue_is_zero;
     bindings:
         a_direct_binding_mirrors_every_message_once,
         a_topic_binding_mirrors_what_matches,

@@ -265,3 +265,13 @@ pub(super) fn table(entries: &[(&str, &str)]) -> FieldTable {
     }
     table
 }
+
+/// Waits for what nobody announces.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    let waited = timeout(DEADLINE, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("it comes to hold");
+}

@@ -3,7 +3,12 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions},
 };
 
-use crate::rig::{Rig, bodies, body, declare, fill, next, open, prefetch, quiet, refused, table, within};
+use ms2m::broker::Broker as _;
+use ms2m_app::contract::{CONTRACT_VERSION, Marker};
+
+use crate::rig::{
+    Rig, bodies, body, declare, fill, next, open, prefetch, quiet, refused, table, until, within,
+};
 
 async fn stream(rig: &Rig, channel: &Channel) -> String {
     let name = rig.name("log");
@@ -64,4 +69,40 @@ pub(super) async fn acks_of_a_stream_give_credit_and_remove_nothing(rig: &Rig) {
     let again = open(&connection).await;
     prefetch(&again, 10).await;
     assert_eq!(bodies(&mut read(&again, &stream).await.unwrap(), 3).await, ["1", "2", "3"]);
+}
+
+pub(super) async fn the_end_of_a_replay_queue_is_followed(rig: &Rig) {
+    let lane = rig.adapter().lane().await.unwrap();
+    let replay = rig.name("r");
+    lane.mirror(&replay, &[]).await.unwrap();
+    let marker = |round| Marker::End {
+        version: CONTRACT_VERSION,
+        migration: "m".to_owned(),
+        epoch: 1,
+        session: "s".to_owned(),
+        round,
+    };
+    for round in 1..=3 {
+        lane.publish_marker(&replay, &marker(round)).await.unwrap();
+    }
+    let tail = lane.tail(&replay).await.unwrap();
+    until(|| tail.end() == Some(3)).await;
+    for round in 4..=400 {
+        lane.publish_marker(&replay, &marker(round)).await.unwrap();
+    }
+    until(|| tail.end() == Some(400)).await;
+    assert!(tail.is_open());
+    lane.delete_queue(&replay).await.unwrap();
+    until(|| !tail.is_open()).await;
+}
+
+pub(super) async fn the_end_of_an_empty_replay_queue_is_zero(rig: &Rig) {
+    let lane = rig.adapter().lane().await.unwrap();
+    let replay = rig.name("r");
+    lane.mirror(&replay, &[]).await.unwrap();
+    let tail = lane.tail(&replay).await.unwrap();
+    assert_eq!(tail.end(), None, "nothing is known yet");
+    until(|| tail.end() == Some(0)).await;
+    assert!(lane.tail(&rig.name("absent")).await.is_err());
+    assert!(lane.is_open());
 }

@@ -16,11 +16,13 @@ use tokio::sync::Mutex;
 use super::{link::Link, within};
 use crate::{
     api::Binding,
-    broker::{BrokerError, Lane, QueueDepth, inbox::ReplyInbox},
+    broker::{BrokerError, Lane, QueueDepth, StreamTail, inbox::ReplyInbox},
 };
 
 /// How many replies may wait unacked; far above what a migration has under way.
 const INBOX_PREFETCH: u16 = 1_000;
+/// How many messages of a stream may be on their way to its follower.
+const TAIL_PREFETCH: u16 = 256;
 
 /// The channels of one migration. Asking for a queue that is not there closes the channel that asks, so that has one of
 /// its own.
@@ -134,6 +136,17 @@ impl Lane for RabbitLane {
             *probe = self.link.channel().await?;
         }
         Ok(depth)
+    }
+
+    async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError> {
+        // Of its own: it is refused when the stream is not there, which closes the channel.
+        let channel = self.link.channel().await?;
+        within("qos", self.deadline, channel.basic_qos(TAIL_PREFETCH, BasicQosOptions::default())).await?;
+        let mut at_the_end = FieldTable::default();
+        at_the_end.insert("x-stream-offset".into(), AMQPValue::LongString("last".into()));
+        let consume =
+            channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), at_the_end);
+        Ok(StreamTail::follow(within("consume", self.deadline, consume).await?))
     }
 
     async fn replies(

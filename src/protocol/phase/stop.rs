@@ -28,7 +28,7 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
     if !gone && !draft.is_due(first, SILENCE) {
         return false;
     }
-    let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0, .. }));
+    let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));
     if !unowned {
         draft.wake_after(Duration::from_millis(500));
         return false;

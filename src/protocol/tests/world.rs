@@ -146,12 +146,11 @@ impl World {
             shadow: view(&self.shadow, true),
             transfer_job: Some(self.transfer_job.clone().unwrap_or(JobView::Absent)),
             cleanup_job: Some(self.cleanup_job.clone().unwrap_or(JobView::Absent)),
-            primary: Some(QueueView::Present { messages: 0, consumers }),
+            primary: Some(QueueView::Present { consumers }),
             replay: Some(
-                self.replay
-                    .as_ref()
-                    .map_or(QueueView::Absent, |_| QueueView::Present { messages: 4, consumers: 0 }),
+                self.replay.as_ref().map_or(QueueView::Absent, |_| QueueView::Present { consumers: 0 }),
             ),
+            replay_end: self.replay.as_ref().map(|_| 4),
             bindings: Some(bindings),
             replies: self.replies.clone(),
             outcomes: Vec::new(),
