@@ -66,6 +66,17 @@ fn a_hundred_messages_per_second_catch_up_and_move() {
     let verdict = proven(&Scenario { rate: 120.0, producers: 5, ..Scenario::new(7) });
     assert_eq!(verdict.migration.outcome, "Completed");
     assert!(verdict.published > 1_000, "{}", verdict.published);
+    // The target had a real lag, and the handover waited until little of it was left.
+    let lags = verdict
+        .timeline
+        .events()
+        .iter()
+        .filter_map(|event| event.text.strip_prefix("lag ")?.split(' ').next()?.parse::<u64>().ok());
+    assert!(lags.max().is_some_and(|lag| lag > 100), "{:#?}", verdict.timeline);
+    // maxPause is 1 s, and bounds the prediction; the round trips of the handover itself come on top.
+    assert!(verdict.migration.pause_ms.is_some_and(|pause| pause < 1_250), "{:?}", verdict.migration);
+    // A new owner that is busy with its queue reads the replay queue to its end all the same.
+    assert!(verdict.migration.phase_ms[&Phase::SwitchingOver] < 5_000, "{:?}", verdict.migration);
 }
 
 /// The broker was restarted between an output and its confirm, and `STOP` was read before the message came again: the

@@ -63,23 +63,37 @@ pub fn decide(spec: &ReplaySpec, replay: &ReplayStatus, elapsed: Duration) -> Cu
     }
 }
 
-/// Records a measurement: `arrived` messages are in `R`, of which the target has read `read`, `elapsed` after the last.
-pub fn measure(replay: &mut ReplayStatus, arrived: u64, read: u64, elapsed: Duration) {
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Messages in `R`.
+    pub arrived: u64,
+    /// Messages that the target has read of them.
+    pub read: u64,
+    /// Messages that it has applied; it skips what the checkpoint contains.
+    pub applied: u64,
+}
+
+/// Records a measurement, `elapsed` after the last.
+pub fn measure(replay: &mut ReplayStatus, sample: Sample, elapsed: Duration) {
+    let Sample { arrived, read, applied } = sample;
     let seconds = elapsed.as_secs_f64();
     let lag = arrived.saturating_sub(read);
     if replay.samples > 0 && seconds > 0.0 {
         let arrivals = arrived.saturating_sub(replay.arrived) as f64 / seconds;
-        let applied = read.saturating_sub(replay.read) as f64 / seconds;
         replay.arrival_rate = smooth((replay.samples > 1).then_some(replay.arrival_rate), arrivals);
-        // A target that has nothing to read shows the arrival rate, not what it could do.
-        if replay.lag > 0 && read > replay.read {
-            replay.apply_rate = Some(smooth(replay.apply_rate, applied));
+        // A target that has nothing to read shows the arrival rate, not what it could do; and to skip is no work: what
+        // is left at the handover was not in the checkpoint.
+        let newly_applied = applied.saturating_sub(replay.applied);
+        if replay.lag > 0 && newly_applied > 0 {
+            replay.apply_rate = Some(smooth(replay.apply_rate, newly_applied as f64 / seconds));
         }
         replay.stalled = if lag > 0 && lag >= replay.lag { replay.stalled + 1 } else { 0 };
     }
     replay.samples = replay.samples.saturating_add(1);
     replay.arrived = arrived;
     replay.read = read;
+    replay.applied = applied;
     replay.lag = lag;
     replay.eta = predicted_pause(replay);
 }
@@ -140,14 +154,27 @@ mod tests {
     fn measures_both_rates_and_the_trend() {
         let mut replay = ReplayStatus::default();
         let second = Duration::from_secs(1);
-        measure(&mut replay, 100, 0, second);
-        measure(&mut replay, 110, 50, second);
+        let at = |arrived, read| Sample { arrived, read, applied: read };
+        measure(&mut replay, at(100, 0), second);
+        measure(&mut replay, at(110, 50), second);
         assert_eq!(
             (replay.lag, replay.arrival_rate, replay.apply_rate, replay.stalled),
             (60, 10.0, Some(50.0), 0)
         );
-        measure(&mut replay, 220, 100, second);
+        measure(&mut replay, at(220, 100), second);
         assert_eq!((replay.lag, replay.arrival_rate, replay.stalled), (120, 60.0, 1));
         assert_eq!(replay.eta, Some(Span::from_millis(2_400)));
+    }
+
+    #[test]
+    fn skipping_what_the_checkpoint_contains_is_no_measure_of_applying() {
+        let mut replay = ReplayStatus::default();
+        let second = Duration::from_secs(1);
+        measure(&mut replay, Sample { arrived: 900, read: 0, applied: 0 }, second);
+        measure(&mut replay, Sample { arrived: 900, read: 400, applied: 0 }, second);
+        assert_eq!((replay.lag, replay.apply_rate, replay.eta), (500, None, None));
+        assert_eq!(decide(&spec(OnDeadline::Cutoff), &replay, second), Cutoff::Wait);
+        measure(&mut replay, Sample { arrived: 900, read: 500, applied: 100 }, second);
+        assert_eq!((replay.lag, replay.apply_rate), (400, Some(100.0)));
     }
 }

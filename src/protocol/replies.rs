@@ -158,9 +158,8 @@ fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: 
         return;
     }
     let replay = draft.status.replay.get_or_insert_default();
-    cutoff::measure(replay, arrived, read, elapsed);
+    cutoff::measure(replay, cutoff::Sample { arrived, read, applied }, elapsed);
     replay.measured_at = Some(now);
-    replay.applied = applied;
     replay.skipped = skipped;
     replay.held = held;
     replay.held_since = if held == 0 { None } else { replay.held_since.or(Some(now)) };
