@@ -1,4 +1,4 @@
-use super::{StatefulMigrationSpec, Strategy, reason};
+use super::{Span, StatefulMigrationSpec, Strategy, reason};
 
 /// Why a spec makes no sense, before anything outside is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +9,9 @@ pub struct InvalidSpec {
     /// What is wrong and what to write instead.
     pub message: String,
 }
+
+/// Longer than this is a mistake in the unit.
+const LONGEST: Span = Span::from_hours(24);
 
 /// Checks what the schema and its CEL rules check, for API servers that do not, and what they cannot say.
 pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
@@ -60,6 +63,9 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     }
     let d = &spec.deadlines;
     let phases = [d.pending, d.mirroring, d.checkpointing, d.transferring, d.restoring, d.switching_over];
+    if phases.iter().chain([&replay.max_pause, &replay.deadline]).any(|span| *span > LONGEST) {
+        return invalid("a duration must be at most 24h");
+    }
     if phases.iter().any(|deadline| deadline.as_millis() < 1_000) {
         return invalid("every deadline must be at least 1s");
     }
@@ -122,6 +128,8 @@ mod tests {
             json!({ "replay": { "settle": "1m1ms" } }),
             json!({ "deadlines": { "pending": "999ms" } }),
             json!({ "deadlines": { "switchingOver": "0s" } }),
+            json!({ "replay": { "deadline": "24h1ms" } }),
+            json!({ "deadlines": { "transferring": "25h" } }),
         ];
         for change in refused {
             let object = migration(change.clone());

@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
     pub(super) fn end(&mut self, result: Phase, reason: &str, message: String) {
         self.enter(result);
         let started = self.status.phase_transitions.first().map_or(self.now, |first| first.at);
-        let total = Span::from_millis(u64::try_from(self.since(started).as_millis()).unwrap_or(u64::MAX));
+        let total = Span::from(self.since(started));
         self.status.outcome =
             Some(Outcome { result, reason: reason.to_owned(), message: message.clone(), total });
         self.set_condition(condition::PROGRESSING, ConditionStatus::False, reason, message.clone());
