@@ -73,8 +73,8 @@ fn a_hundred_messages_per_second_catch_up_and_move() {
         .iter()
         .filter_map(|event| event.text.strip_prefix("lag ")?.split(' ').next()?.parse::<u64>().ok());
     assert!(lags.max().is_some_and(|lag| lag > 100), "{:#?}", verdict.timeline);
-    // maxPause is 1 s, and bounds the prediction; the round trips of the handover itself come on top.
-    assert!(verdict.migration.pause_ms.is_some_and(|pause| pause < 1_250), "{:?}", verdict.migration);
+    // maxPause is 1 s.
+    assert!(verdict.migration.pause_ms.is_some_and(|pause| pause <= 1_000), "{:?}", verdict.migration);
     // A new owner that is busy with its queue reads the replay queue to its end all the same.
     assert!(verdict.migration.phase_ms[&Phase::SwitchingOver] < 5_000, "{:?}", verdict.migration);
 }

@@ -213,7 +213,10 @@ pub struct ReplayStatus {
     /// Messages per second that the target can apply, μ; absent until it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apply_rate: Option<f64>,
-    /// Predicted pause, were the handover now: lag / μ.
+    /// How long a command to the target and its answer take, which the handover waits for several times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip: Option<Span>,
+    /// Predicted pause, were the handover now: lag / μ, and the handover's own round trips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<Span>,
     /// Messages that the target read in this session.

@@ -1,8 +1,8 @@
 //! When to stop waiting for the target to catch up.
 //!
 //! Replay converges only when the target applies faster (μ) than messages arrive (λ): the lag changes by λ − μ per
-//! second. The handover costs lag / μ, so the best moment is when that is small enough, and when the lag does not
-//! shrink, waiting buys nothing. See Dinh-Tuan & Jiang 2025 (arXiv 2509.05794), whose static rule is a special case.
+//! second. The handover costs lag / μ and its own round trips, so the best moment is when that is small enough, and when
+//! the lag does not shrink, waiting buys nothing. See Dinh-Tuan & Jiang 2025 (arXiv 2509.05794), whose static rule is a special case.
 
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use crate::api::{OnDeadline, ReplaySpec, ReplayStatus, Span};
 
 /// How many measurements in a row make a trend.
 const TREND_SAMPLES: u32 = 8;
+/// What nobody applies anything during, besides the rest of the lag: `STOP`, `END_REPLAY` and `TAKE_OVER`, one after the
+/// other.
+const HANDOVER_ROUND_TRIPS: u64 = 3;
 
 /// The cutoff rule's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +25,15 @@ pub enum Cutoff {
     GiveUp(String),
 }
 
-/// Predicted pause, were the handover now: lag / μ. None until μ is known.
+/// Predicted pause, were the handover now: lag / μ, and the handover's round trips. None until μ is known.
 pub fn predicted_pause(replay: &ReplayStatus) -> Option<Span> {
+    let round_trips =
+        replay.round_trip.map_or(0, |span| span.as_millis().saturating_mul(HANDOVER_ROUND_TRIPS));
     if replay.lag == 0 {
-        return Some(Span::from_millis(0));
+        return Some(Span::from_millis(round_trips));
     }
     let rate = replay.apply_rate.filter(|rate| *rate > 0.0)?;
-    let ms = (replay.lag as f64 / rate * 1_000.0).ceil();
+    let ms = (replay.lag as f64 / rate).mul_add(1_000.0, round_trips as f64).ceil();
     // A prediction beyond a day says no more than "a day".
     #[allow(
         clippy::cast_possible_truncation,
@@ -42,9 +47,17 @@ pub fn predicted_pause(replay: &ReplayStatus) -> Option<Span> {
 pub fn decide(spec: &ReplaySpec, replay: &ReplayStatus, elapsed: Duration) -> Cutoff {
     if replay.samples > 0
         && let Some(pause) = predicted_pause(replay)
-        && pause <= spec.max_pause
     {
-        return Cutoff::HandOver(format!("predicted pause {pause} is within maxPause {}", spec.max_pause));
+        if pause <= spec.max_pause {
+            return Cutoff::HandOver(format!(
+                "predicted pause {pause} is within maxPause {}",
+                spec.max_pause
+            ));
+        }
+        if replay.lag == 0 {
+            let slow = "the commands of the handover alone take longer than maxPause";
+            return Cutoff::HandOver(format!("nothing is left to catch up with; {slow} {}", spec.max_pause));
+        }
     }
     let because = if elapsed >= spec.deadline.as_duration() {
         format!("the target has not caught up within {}; lag {}", spec.deadline, replay.lag)
@@ -124,6 +137,22 @@ mod tests {
         assert_eq!(decide(&spec, &replay(101, 10.0, Some(100.0), 0), soon), Cutoff::Wait);
         assert!(matches!(decide(&spec, &replay(100, 10.0, Some(100.0), 0), soon), Cutoff::HandOver(_)));
         assert!(matches!(decide(&spec, &replay(0, 10.0, None, 0), soon), Cutoff::HandOver(_)));
+    }
+
+    #[test]
+    fn the_handovers_own_round_trips_are_part_of_the_pause() {
+        let spec = spec(OnDeadline::Rollback);
+        let far = |lag, ms| ReplayStatus {
+            round_trip: Some(Span::from_millis(ms)),
+            ..replay(lag, 10.0, Some(100.0), 0)
+        };
+        let soon = Duration::from_secs(1);
+        assert_eq!(predicted_pause(&far(70, 100)), Some(Span::from_millis(1_000)));
+        assert!(matches!(decide(&spec, &far(70, 100), soon), Cutoff::HandOver(_)));
+        assert_eq!(decide(&spec, &far(71, 100), soon), Cutoff::Wait);
+        // No waiting makes the round trips shorter.
+        assert_eq!(decide(&spec, &far(1, 400), soon), Cutoff::Wait);
+        assert!(matches!(decide(&spec, &far(0, 400), soon), Cutoff::HandOver(_)));
     }
 
     #[test]

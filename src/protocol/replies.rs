@@ -10,7 +10,7 @@ use super::{
     draft::{Draft, Probed},
     phase,
 };
-use crate::api::{Phase, ReplayStatus, reason};
+use crate::api::{Phase, ReplayStatus, Span, reason};
 
 /// How many ranges of missing messages are kept in status.
 const MISSING_MAX: usize = 100;
@@ -59,11 +59,7 @@ fn absorb_one(draft: &mut Draft<'_>, reply: &Reply) {
 fn absorb_target(draft: &mut Draft<'_>, body: &ReplyBody) {
     let Some(current) = draft.session() else { return };
     match body {
-        ReplyBody::ReplayStarted { session } if *session == current => {
-            if let Some(target) = &mut draft.status.target {
-                target.replay_started = true;
-            }
-        }
+        ReplyBody::ReplayStarted { session } if *session == current => replay_started(draft),
         ReplyBody::Progress { session, read, applied, skipped, held } if *session == current => {
             progress(draft, *read, *applied, *skipped, *held);
         }
@@ -82,6 +78,16 @@ fn absorb_target(draft: &mut Draft<'_>, body: &ReplyBody) {
             }
         }
         _ => {}
+    }
+}
+
+fn replay_started(draft: &mut Draft<'_>) {
+    let asked = draft.status.target.as_ref().and_then(|target| target.start_replay_sent_at);
+    let round_trip = asked.map(|asked| Span::from(draft.since(asked)));
+    let Some(target) = &mut draft.status.target else { return };
+    if !target.replay_started {
+        target.replay_started = true;
+        draft.status.replay.get_or_insert_default().round_trip = round_trip;
     }
 }
 
