@@ -21,8 +21,6 @@ pub struct QueueFacts {
     pub arguments: BTreeMap<String, Value>,
     /// Its consumers.
     pub consumers: Vec<ConsumerFacts>,
-    /// Messages in it.
-    pub messages: u64,
     /// What it is bound to, the default exchange not counted.
     pub bindings: Vec<BoundTo>,
 }
@@ -32,7 +30,7 @@ pub struct QueueFacts {
 pub enum FactsSource {
     /// The management API: everything is known.
     Management,
-    /// A passive declare: only that it exists, how many consumers it has, and how many messages.
+    /// A passive declare: only that it exists, and how many consumers it has.
     PassiveDeclare,
 }
 
@@ -63,13 +61,4 @@ pub struct BoundTo {
     pub binding: Binding,
     /// `direct`, `fanout`, `topic`, `headers`, or what a plugin calls it.
     pub exchange_kind: String,
-}
-
-/// How full a queue is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// Messages that are ready; nothing to rely on for a stream, whose are counted only every few seconds.
-    pub messages: u64,
-    /// Consumers.
-    pub consumers: u32,
 }

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use ms2m_app::contract::{Command, Marker};
 
 pub use error::BrokerError;
-pub use facts::{BoundTo, ConsumerFacts, FactsSource, QueueDepth, QueueFacts, QueueKind};
+pub use facts::{BoundTo, ConsumerFacts, FactsSource, QueueFacts, QueueKind};
 pub use stream_tail::StreamTail;
 
 use self::inbox::ReplyInbox;
@@ -62,10 +62,10 @@ pub trait Lane: Send + Sync + 'static {
     /// Puts a command into a pod's control queue, persistently, and waits for the confirm.
     async fn send_command(&self, pod_uid: &str, command: &Command) -> Result<(), BrokerError>;
 
-    /// How full a queue is; none when it does not exist.
-    async fn depth(&self, queue: &str) -> Result<Option<QueueDepth>, BrokerError>;
+    /// How many consume a queue; none when it does not exist.
+    async fn consumers(&self, queue: &str) -> Result<Option<u32>, BrokerError>;
 
-    /// Follows the end of a stream: what [`depth`](Self::depth) says of its messages is seconds old.
+    /// Follows the end of a stream, whose messages the broker counts only every few seconds.
     async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError>;
 
     /// Collects the replies of a queue. `wake` is called for each that arrives, and when the inbox breaks.

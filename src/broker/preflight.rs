@@ -143,7 +143,6 @@ mod tests {
             auto_delete: false,
             arguments: BTreeMap::default(),
             consumers: vec![ConsumerFacts { tag: "c".into(), exclusive: true }],
-            messages: 0,
             bindings: vec![bound("topic")],
         }
     }

@@ -126,11 +126,11 @@ impl View<'_> {
     }
 
     async fn queue(&self, name: &str) -> Option<QueueView> {
-        let depth = self.session?.lane.depth(name).await;
-        let depth = depth
+        let consumers = self.session?.lane.consumers(name).await;
+        let consumers = consumers
             .map_err(|error| tracing::warn!(queue = name, %error, "a queue cannot be looked at"))
             .ok()?;
-        Some(depth.map_or(QueueView::Absent, |depth| QueueView::Present { consumers: depth.consumers }))
+        Some(consumers.map_or(QueueView::Absent, |consumers| QueueView::Present { consumers }))
     }
 
     async fn replay_queue(&self) -> Option<QueueView> {

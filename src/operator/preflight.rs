@@ -49,6 +49,9 @@ pub(super) async fn preflight(
     let (rights, shadow, transfer, busy) =
         tokio::join!(checks.rights(), checks.shadow_name(), checks.transfer(), checks.others());
     result.findings.extend(rights.into_iter().chain(shadow).chain(transfer).chain(busy));
+    for Finding { reason, message } in &result.findings {
+        tracing::info!(reason, message, "the migration cannot begin yet");
+    }
     result
 }
 
@@ -118,15 +121,15 @@ impl Checks<'_> {
         let broker = &self.spec.broker;
         let session = self.context.sessions.open(self.context, self.migration, broker).await?;
         let control = control_queue(source_uid);
-        let (facts, depth) =
-            tokio::join!(session.broker.inspect(&broker.queue), session.lane.depth(&control));
+        let (facts, consumers) =
+            tokio::join!(session.broker.inspect(&broker.queue), session.lane.consumers(&control));
         let facts = facts.map_err(|error| session::finding(&error))?;
-        let depth = depth.map_err(|error| session::finding(&error))?;
+        let consumers = consumers.map_err(|error| session::finding(&error))?;
         let mut result = Preflight {
             findings: queue_check::check(&broker.queue, facts.as_ref(), &broker.bindings),
             ..Default::default()
         };
-        if depth.is_none_or(|depth| depth.consumers == 0) {
+        if consumers.is_none_or(|consumers| consumers == 0) {
             let message = format!(
                 "nothing consumes the control queue {control}: the application must use ms2m-app, or speak docs/app-contract.md"
             );

@@ -1,5 +1,6 @@
 use lapin::{
     Channel, Confirmation, ExchangeKind,
+    options::BasicConsumeOptions,
     types::{AMQPValue, FieldTable},
 };
 use ms2m::{
@@ -7,7 +8,21 @@ use ms2m::{
     broker::{Broker as _, Lane},
 };
 
-use crate::rig::{Rig, bind, bodies, consume, prefetch, publish, quiet, table};
+use crate::rig::{Rig, bind, bodies, prefetch, publish, quiet, table};
+
+fn from_start() -> FieldTable {
+    table(&[("x-stream-offset", "first")])
+}
+
+/// Checks that a queue holds these messages, and nothing else.
+async fn holds(rig: &Rig, queue: &str, arguments: FieldTable, expected: &[&str]) {
+    let (_connection, reader) = rig.channel().await;
+    prefetch(&reader, 100).await;
+    let options = BasicConsumeOptions::default();
+    let mut consumer = reader.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
+    assert_eq!(bodies(&mut consumer, expected.len()).await, expected, "{queue}");
+    quiet(&mut consumer).await;
+}
 
 /// A queue with one binding, and its mirror, made by the adapter.
 struct Mirrored {
@@ -43,19 +58,8 @@ impl Mirrored {
 
     /// Checks that both hold these messages, and nothing else.
     async fn both_hold(&self, rig: &Rig, expected: &[&str]) {
-        for (name, is_stream) in [(&self.queue, false), (&self.replay, true)] {
-            let (_connection, reader) = rig.channel().await;
-            prefetch(&reader, 100).await;
-            let mut consumer = if is_stream {
-                let from_start = table(&[("x-stream-offset", "first")]);
-                let options = lapin::options::BasicConsumeOptions::default();
-                reader.basic_consume(name.as_str().into(), "".into(), options, from_start).await.unwrap()
-            } else {
-                consume(&reader, name, false).await.unwrap()
-            };
-            assert_eq!(bodies(&mut consumer, expected.len()).await, expected, "{name}");
-            quiet(&mut consumer).await;
-        }
+        holds(rig, &self.queue, FieldTable::default(), expected).await;
+        holds(rig, &self.replay, from_start(), expected).await;
         self.lane.delete_queue(&self.replay).await.unwrap();
         self.lane.delete_queue(&self.queue).await.unwrap();
     }
@@ -112,16 +116,8 @@ pub(super) async fn after_unbinding_nothing_more_arrives(rig: &Rig) {
     mirrored.publish("new", "1", none()).await;
     mirrored.lane.unbind(&mirrored.replay, &mirrored.bindings).await.unwrap();
     mirrored.publish("new", "2", none()).await;
-    let depth = mirrored.lane.depth(&mirrored.queue).await.unwrap().expect("it is there");
-    assert_eq!(depth.messages, 2);
-    let (_connection, reader) = rig.channel().await;
-    prefetch(&reader, 10).await;
-    let from_start = table(&[("x-stream-offset", "first")]);
-    let options = lapin::options::BasicConsumeOptions::default();
-    let mut replay =
-        reader.basic_consume(mirrored.replay.as_str().into(), "".into(), options, from_start).await.unwrap();
-    assert_eq!(bodies(&mut replay, 1).await, ["1"]);
-    quiet(&mut replay).await;
+    holds(rig, &mirrored.queue, FieldTable::default(), &["1", "2"]).await;
+    holds(rig, &mirrored.replay, from_start(), &["1"]).await;
     mirrored.lane.delete_queue(&mirrored.replay).await.unwrap();
 }
 

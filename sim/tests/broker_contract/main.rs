@@ -75,7 +75,7 @@ contract! {
         a_queue_of_the_default_exchange_is_refused,
         a_mirror_may_be_made_twice,
         a_queue_may_be_deleted_twice,
-        the_depth_of_a_queue_counts_messages_and_consumers,
+        whoever_consumes_a_queue_is_counted_at_once,
         a_marker_stands_behind_what_was_published_before_it,
         a_command_for_a_pod_without_a_control_queue_is_unroutable,
         replies_wait_until_they_are_acked,

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::{link::Link, within};
 use crate::{
     api::Binding,
-    broker::{BrokerError, Lane, QueueDepth, StreamTail, inbox::ReplyInbox},
+    broker::{BrokerError, Lane, StreamTail, inbox::ReplyInbox},
 };
 
 /// How many replies may wait unacked; far above what a migration has under way.
@@ -125,17 +125,17 @@ impl Lane for RabbitLane {
         self.publish(&control_queue(pod_uid), serde_json::to_vec(command)?, FieldTable::default()).await
     }
 
-    async fn depth(&self, queue: &str) -> Result<Option<QueueDepth>, BrokerError> {
+    async fn consumers(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
         let mut probe = self.probe.lock().await;
         if !probe.status().connected() {
             return Err(BrokerError::Unreachable("the channel closed".to_owned()));
         }
-        let depth = depth(&probe, queue, self.deadline).await?;
-        if depth.is_none() {
+        let found = consumers(&probe, queue, self.deadline).await?;
+        if found.is_none() {
             // The answer "not there" closed the channel.
             *probe = self.link.channel().await?;
         }
-        Ok(depth)
+        Ok(found)
     }
 
     async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError> {
@@ -161,22 +161,19 @@ impl Lane for RabbitLane {
     }
 }
 
-/// How full a queue is, by a passive declare; the channel is closed when there is none.
-pub(super) async fn depth(
+/// How many consume a queue, by a passive declare; the channel is closed when there is none.
+pub(super) async fn consumers(
     channel: &Channel,
     queue: &str,
     deadline: Duration,
-) -> Result<Option<QueueDepth>, BrokerError> {
+) -> Result<Option<u32>, BrokerError> {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
     let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
     let Ok(declared) = tokio::time::timeout(deadline, declare).await else {
         return Err(BrokerError::Timeout { call: "passive declare", within: deadline });
     };
     match declared {
-        Ok(queue) => Ok(Some(QueueDepth {
-            messages: u64::from(queue.message_count()),
-            consumers: queue.consumer_count(),
-        })),
+        Ok(queue) => Ok(Some(queue.consumer_count())),
         Err(error) => match error.kind() {
             lapin::ErrorKind::ProtocolError(protocol) if protocol.get_id() == 404 => Ok(None),
             _ => Err(super::classify(&error)),

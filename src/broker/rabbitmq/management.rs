@@ -42,8 +42,6 @@ struct QueueRow {
     effective_policy_definition: Value,
     #[serde(default)]
     consumer_details: Vec<ConsumerRow>,
-    #[serde(default)]
-    messages: u64,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +110,6 @@ impl Management {
                 .into_iter()
                 .map(|consumer| ConsumerFacts { tag: consumer.consumer_tag, exclusive: consumer.exclusive })
                 .collect(),
-            messages: row.messages,
             bindings,
         }))
     }

@@ -42,16 +42,15 @@ impl Broker for RabbitMq {
         if let Some(management) = &self.management {
             return management.queue(queue).await;
         }
-        let depth = lane::depth(&self.link.channel().await?, queue, self.link.deadline).await?;
-        Ok(depth.map(|depth| QueueFacts {
+        let consumers = lane::consumers(&self.link.channel().await?, queue, self.link.deadline).await?;
+        Ok(consumers.map(|consumers| QueueFacts {
             source: FactsSource::PassiveDeclare,
             kind: QueueKind::Classic,
             durable: true,
             exclusive: false,
             auto_delete: false,
             arguments: Default::default(),
-            consumers: vec![ConsumerFacts { tag: String::new(), exclusive: false }; depth.consumers as usize],
-            messages: depth.messages,
+            consumers: vec![ConsumerFacts { tag: String::new(), exclusive: false }; consumers as usize],
             bindings: Vec::new(),
         }))
     }
