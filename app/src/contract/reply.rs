@@ -64,7 +64,7 @@ pub enum ReplyBody {
         session: String,
         /// Messages read from `R` in this session, markers not counted.
         read: u64,
-        /// Of those: applied.
+        /// Of those: applied for the first time, dead letters included, which take as long.
         applied: u64,
         /// Of those: skipped, because the ledger held them.
         skipped: u64,

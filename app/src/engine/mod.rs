@@ -15,6 +15,9 @@ mod ram;
 mod step;
 mod target;
 
+#[cfg(test)]
+mod tests;
+
 pub use connect::ENV_RESTORE;
 pub use intake::{Arrival, Kind, Origin};
 pub use ram::{Ram, Role, Stats};

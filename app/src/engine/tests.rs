@@ -1,0 +1,152 @@
+//! What is done in which order.
+
+use std::time::Duration;
+
+use super::{Arrival, Kind, Origin, Ram, Role, Step, StepResult};
+use crate::{
+    Handler, Malformed, Message, Output, Standing,
+    contract::{CONTRACT_VERSION, Command, CommandBody, Marker, MessageId, ReplyBody},
+};
+
+struct Echo;
+
+impl Handler for Echo {
+    type State = u64;
+
+    fn apply(&self, state: &mut u64, message: &Message) -> Result<Option<Output>, Malformed> {
+        *state += 1;
+        let body = message.body.clone();
+        Ok(Some(Output { exchange: "results".to_owned(), routing_key: "r".to_owned(), body }))
+    }
+}
+
+/// Does every step, and says which.
+fn run(ram: &mut Ram<u64>) -> Vec<Step> {
+    std::iter::from_fn(|| {
+        let step = ram.next_step(&Echo)?;
+        ram.done(&Echo, &step, StepResult::Done);
+        Some(step)
+    })
+    .collect()
+}
+
+fn begin(ram: &mut Ram<u64>) {
+    ram.connected("pod-a", "session");
+    run(ram);
+    ram.control_was_read(1);
+}
+
+fn message(origin: Origin, tag: u64, producer: &str, seq: u64) -> Arrival {
+    let kind = Kind::Sequenced(MessageId { producer: producer.to_owned(), seq });
+    Arrival { origin, tag, kind, routing_key: String::new(), body: b"one".to_vec() }
+}
+
+fn command(ram: &mut Ram<u64>, tag: u64, body: CommandBody) {
+    let command = Command { version: CONTRACT_VERSION, migration: "m".to_owned(), epoch: 1, body };
+    ram.commanded(tag, Some(command));
+}
+
+/// Takes part in migration m, is copied, and wakes up in another pod, where it reads R.
+fn target() -> Ram<u64> {
+    let mut ram = Ram::<u64>::fresh(None);
+    begin(&mut ram);
+    run(&mut ram);
+    let (migration, source, nonce) = ("m".to_owned(), "pod-a".to_owned(), "n".to_owned());
+    let sync = Marker::Sync { version: CONTRACT_VERSION, migration, epoch: 1, nonce, source };
+    let kind = Kind::Marker(sync);
+    ram.delivered(Arrival { kind, ..message(Origin::Primary, 1, "p", 1) });
+    run(&mut ram);
+    ram.connected("pod-b", "session-2");
+    run(&mut ram);
+    let (session, replay_queue) = ("session-2".to_owned(), "r".to_owned());
+    command(&mut ram, 2, CommandBody::StartReplay { session, replay_queue });
+    let steps = run(&mut ram);
+    assert!(steps.contains(&Step::OpenReplay("r".to_owned())), "{steps:?}");
+    assert_eq!(ram.role(), Role::Target);
+    ram
+}
+
+/// Which messages are worked on, in this order, by `steps` steps.
+fn work(ram: &mut Ram<u64>, steps: usize) -> Vec<(Origin, u64)> {
+    let mut worked = Vec::new();
+    for _ in 0..steps {
+        let Some(step) = ram.next_step(&Echo) else { break };
+        if let (Step::Work(_), Some(hand)) = (&step, &ram.line.in_hand) {
+            worked.push((hand.arrival.origin, hand.arrival.tag));
+        }
+        ram.done(&Echo, &step, StepResult::Done);
+    }
+    worked
+}
+
+#[test]
+fn a_new_owner_whose_queue_is_never_empty_reads_the_replay_queue_to_its_end_too() {
+    let mut ram = target();
+    let session = || "session-2".to_owned();
+    command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
+    let end = Marker::End {
+        version: CONTRACT_VERSION,
+        migration: "m".to_owned(),
+        epoch: 1,
+        session: session(),
+        round: 1,
+    };
+    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 1, "p", 1) });
+    run(&mut ram);
+    command(&mut ram, 4, CommandBody::TakeOver { session: session() });
+    run(&mut ram);
+    assert_eq!(ram.role(), Role::Owner);
+    for tag in 0..6 {
+        ram.delivered(message(Origin::Primary, 10 + tag, "p", 1 + tag));
+        ram.delivered(message(Origin::Replay, 20 + tag, "q", 1 + tag));
+    }
+    let worked = work(&mut ram, usize::MAX);
+    assert_eq!(worked.len(), 12, "{worked:?}");
+    for turn in worked.chunks(2) {
+        assert_ne!(turn[0].0, turn[1].0, "{worked:?}");
+    }
+}
+
+#[test]
+fn a_busy_target_says_how_far_it_is_between_two_messages() {
+    let mut ram = target();
+    for tag in 1..=4 {
+        ram.delivered(message(Origin::Replay, tag, "p", tag));
+    }
+    // Time passes while it works on the first.
+    assert!(matches!(ram.next_step(&Echo), Some(Step::Work(_))));
+    ram.ticked(true);
+    ram.done(&Echo, &Step::Work(Duration::ZERO), StepResult::Done);
+    let steps = run(&mut ram);
+    let says = |step: &Step| match step {
+        Step::Reply(reply) => match reply.body {
+            ReplyBody::Progress { read, applied, .. } => Some((read, applied)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let progress = steps.iter().find_map(says);
+    assert_eq!(progress, Some((1, 1)), "{steps:?}");
+    assert_eq!(ram.ledger().standing(&MessageId { producer: "p".to_owned(), seq: 4 }), Standing::Known);
+}
+
+#[test]
+fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
+    let mut ram = Ram::<u64>::fresh(None);
+    begin(&mut ram);
+    run(&mut ram);
+    ram.delivered(message(Origin::Primary, 1, "p", 1));
+    let work = ram.next_step(&Echo);
+    assert!(matches!(work, Some(Step::Work(_))), "{work:?}");
+    ram.done(&Echo, &Step::Work(Duration::ZERO), StepResult::Done);
+    assert!(matches!(ram.next_step(&Echo), Some(Step::Publish(_))));
+    // The connection breaks while the output waits for its confirm; STOP is there before Q delivers again.
+    ram.disconnected();
+    ram.connected("pod-a", "session-2");
+    command(&mut ram, 7, CommandBody::Stop);
+    let steps = run(&mut ram);
+    let emitted = steps.iter().position(|step| matches!(step, Step::Publish(_)));
+    let stopped = steps.iter().position(|step| matches!(step, Step::Reply(_)));
+    assert!(emitted.is_some() && emitted < stopped, "{steps:?}");
+    assert_eq!(ram.held_outputs.len(), 0);
+}
