@@ -11,9 +11,9 @@ use amq_protocol::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
+    exception::Exception,
     queue::{Message, Queue, Stored},
     routing::{Binding, Exchange},
-    session::Exception,
 };
 
 /// Everything that the broker knows. Synchronous; its order is that of its maps.

@@ -10,6 +10,7 @@
 
 mod broker;
 mod connection;
+mod exception;
 mod management;
 mod queue;
 mod routing;

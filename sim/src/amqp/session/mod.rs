@@ -1,0 +1,183 @@
+//! A client's conversation with the broker: its frames become calls, answers and exceptions.
+
+mod consuming;
+mod publishing;
+mod topology;
+
+use std::collections::BTreeMap;
+
+use amq_protocol::{
+    frame::AMQPFrame,
+    protocol::{AMQPClass, channel, confirm, connection},
+    types::FieldTable,
+};
+
+use self::publishing::Publishing;
+use super::{
+    broker::{Broker, Channel},
+    exception::Exception,
+    queue::text,
+};
+
+/// Seconds between heartbeats that the broker proposes.
+const HEARTBEAT: u16 = 10;
+
+/// One client's side of the conversation.
+pub(super) struct Session {
+    client: u64,
+    publishing: BTreeMap<u16, Publishing>,
+    /// The client, or an exception, closed the connection: nothing more is read.
+    pub(super) closed: bool,
+    /// Negotiated heartbeat in seconds; 0 is none.
+    pub(super) heartbeat: u16,
+}
+
+impl Session {
+    pub(super) fn new(client: u64) -> Self {
+        Self { client, publishing: Default::default(), closed: false, heartbeat: 0 }
+    }
+
+    pub(super) fn client(&self) -> u64 {
+        self.client
+    }
+
+    pub(super) fn take_in(&mut self, broker: &mut Broker, frame: AMQPFrame) {
+        match frame {
+            AMQPFrame::ProtocolHeader(_) => self.start(broker),
+            AMQPFrame::Heartbeat | AMQPFrame::InvalidHeartbeat(_) => {}
+            AMQPFrame::Method(0, AMQPClass::Connection(method)) => self.connection(broker, method),
+            AMQPFrame::Method(channel, method) => self.method(broker, channel, method),
+            part @ (AMQPFrame::Header(..) | AMQPFrame::Body(..)) => self.part_of_message(broker, part),
+        }
+    }
+
+    fn answer(&self, broker: &Broker, channel: u16, method: AMQPClass) {
+        broker.send(self.client, AMQPFrame::Method(channel, method));
+    }
+
+    fn start(&self, broker: &Broker) {
+        let start = connection::Start {
+            version_major: 0,
+            version_minor: 9,
+            server_properties: capabilities(),
+            mechanisms: "PLAIN".into(),
+            locales: "en_US".into(),
+        };
+        self.answer(broker, 0, AMQPClass::Connection(connection::AMQPMethod::Start(start)));
+    }
+
+    fn connection(&mut self, broker: &mut Broker, method: connection::AMQPMethod) {
+        let answer = match method {
+            connection::AMQPMethod::StartOk(start) => {
+                if let Some(client) = broker.clients.get_mut(&self.client)
+                    && let Some(name) = text(&start.client_properties, "connection_name")
+                {
+                    client.name = name;
+                }
+                let tune = connection::Tune { channel_max: 2047, frame_max: 131_072, heartbeat: HEARTBEAT };
+                connection::AMQPMethod::Tune(tune)
+            }
+            connection::AMQPMethod::TuneOk(tune) => {
+                self.heartbeat = tune.heartbeat;
+                return;
+            }
+            connection::AMQPMethod::Open(_) => connection::AMQPMethod::OpenOk(connection::OpenOk {}),
+            connection::AMQPMethod::Close(_) => {
+                // Before the answer: whoever hears it finds the queues free.
+                broker.end_channels(self.client);
+                self.closed = true;
+                connection::AMQPMethod::CloseOk(connection::CloseOk {})
+            }
+            connection::AMQPMethod::CloseOk(_) => {
+                self.closed = true;
+                return;
+            }
+            _ => return,
+        };
+        self.answer(broker, 0, AMQPClass::Connection(answer));
+    }
+
+    fn method(&mut self, broker: &mut Broker, channel: u16, method: AMQPClass) {
+        match &method {
+            AMQPClass::Channel(channel::AMQPMethod::Open(_)) => {
+                if let Some(client) = broker.clients.get_mut(&self.client) {
+                    client.channels.insert(channel, Channel::default());
+                }
+                self.answer(
+                    broker,
+                    channel,
+                    AMQPClass::Channel(channel::AMQPMethod::OpenOk(channel::OpenOk {})),
+                );
+                return;
+            }
+            AMQPClass::Channel(channel::AMQPMethod::Close(_)) => {
+                self.publishing.remove(&channel);
+                broker.end_channel(self.client, channel);
+                self.answer(
+                    broker,
+                    channel,
+                    AMQPClass::Channel(channel::AMQPMethod::CloseOk(channel::CloseOk {})),
+                );
+                return;
+            }
+            AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => {
+                broker.end_channel(self.client, channel);
+                return;
+            }
+            _ => {}
+        }
+        if broker.channel(self.client, channel).is_none_or(|channel| channel.closing) {
+            return;
+        }
+        let result = match method {
+            AMQPClass::Basic(method) => self.basic(broker, channel, method),
+            AMQPClass::Queue(method) => self.queue(broker, method),
+            AMQPClass::Exchange(method) => topology::exchange(broker, method),
+            AMQPClass::Confirm(confirm::AMQPMethod::Select(_)) => {
+                if let Some(channel) = broker.channel(self.client, channel) {
+                    channel.confirms = true;
+                }
+                Ok(Some(AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))))
+            }
+            _ => Err(Exception::new(540, "NOT_IMPLEMENTED")),
+        };
+        match result {
+            Ok(Some(answer)) => self.answer(broker, channel, answer),
+            Ok(None) => {}
+            Err(exception) => self.refuse(broker, channel, &exception),
+        }
+    }
+
+    /// A soft exception closes the channel, a hard one the connection.
+    fn refuse(&mut self, broker: &mut Broker, channel: u16, exception: &Exception) {
+        let text = exception.text.as_str().into();
+        if exception.is_hard() {
+            let close =
+                connection::Close { reply_code: exception.code, reply_text: text, class_id: 0, method_id: 0 };
+            self.answer(broker, 0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
+            return;
+        }
+        // Its consumers end at once; what it had not acked returns before the client has answered.
+        let confirmed = Channel { closing: true, ..Channel::default() };
+        broker.end_channel(self.client, channel);
+        if let Some(client) = broker.clients.get_mut(&self.client) {
+            client.channels.insert(channel, confirmed);
+        }
+        self.publishing.remove(&channel);
+        let close =
+            channel::Close { reply_code: exception.code, reply_text: text, class_id: 0, method_id: 0 };
+        self.answer(broker, channel, AMQPClass::Channel(channel::AMQPMethod::Close(close)));
+    }
+}
+
+fn capabilities() -> FieldTable {
+    use amq_protocol::types::AMQPValue;
+    let mut capabilities = FieldTable::default();
+    for name in ["publisher_confirms", "consumer_cancel_notify", "basic.nack", "exchange_exchange_bindings"] {
+        capabilities.insert(name.into(), AMQPValue::Boolean(true));
+    }
+    let mut properties = FieldTable::default();
+    properties.insert("product".into(), AMQPValue::LongString("RabbitMQ".into()));
+    properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
+    properties
+}

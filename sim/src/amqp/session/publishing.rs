@@ -1,0 +1,98 @@
+use amq_protocol::{
+    frame::{AMQPContentHeader, AMQPFrame},
+    protocol::{AMQPClass, basic},
+};
+
+use super::Session;
+use crate::amqp::{broker::Broker, queue::Message};
+
+/// A message of which not every frame has arrived.
+pub(super) struct Publishing {
+    method: basic::Publish,
+    header: Option<AMQPContentHeader>,
+    body: Vec<u8>,
+}
+
+impl Publishing {
+    pub(super) fn begun(method: basic::Publish) -> Self {
+        Self { method, header: None, body: Vec::new() }
+    }
+}
+
+impl Session {
+    pub(super) fn part_of_message(&mut self, broker: &mut Broker, frame: AMQPFrame) {
+        let channel = match &frame {
+            AMQPFrame::Header(channel, _) | AMQPFrame::Body(channel, _) => *channel,
+            _ => return,
+        };
+        if let Some(publishing) = self.publishing.get_mut(&channel) {
+            match frame {
+                AMQPFrame::Header(_, header) => publishing.header = Some(header),
+                AMQPFrame::Body(_, part) => publishing.body.extend_from_slice(&part),
+                _ => {}
+            }
+        }
+        self.publish_if_whole(broker, channel);
+    }
+
+    fn publish_if_whole(&mut self, broker: &mut Broker, channel: u16) {
+        let whole = self.publishing.get(&channel).is_some_and(|publishing| {
+            publishing.header.as_ref().is_some_and(|header| header.body_size <= publishing.body.len() as u64)
+        });
+        if !whole {
+            return;
+        }
+        let Some(Publishing { method, header: Some(header), body }) = self.publishing.remove(&channel) else {
+            return;
+        };
+        let returned = method.mandatory.then(|| (header.clone(), body.clone()));
+        let message = Message {
+            exchange: method.exchange.to_string(),
+            routing_key: method.routing_key.to_string(),
+            properties: header.properties,
+            body,
+        };
+        match broker.route(message) {
+            Err(exception) => self.refuse(broker, channel, &exception),
+            Ok(routed) => {
+                if let Some((header, body)) = returned.filter(|_| !routed) {
+                    self.give_back(broker, channel, &method, header, body);
+                }
+                self.confirm(broker, channel);
+            }
+        }
+    }
+
+    fn give_back(
+        &self,
+        broker: &Broker,
+        channel: u16,
+        method: &basic::Publish,
+        header: AMQPContentHeader,
+        body: Vec<u8>,
+    ) {
+        let back = basic::Return {
+            reply_code: 312,
+            reply_text: "NO_ROUTE".into(),
+            exchange: method.exchange.clone(),
+            routing_key: method.routing_key.clone(),
+        };
+        self.answer(broker, channel, AMQPClass::Basic(basic::AMQPMethod::Return(back)));
+        broker.send(self.client, AMQPFrame::Header(channel, header));
+        if !body.is_empty() {
+            broker.send(self.client, AMQPFrame::Body(channel, body));
+        }
+    }
+
+    fn confirm(&self, broker: &mut Broker, channel: u16) {
+        let withheld = broker.withholds_confirms;
+        let Some(state) = broker.channel(self.client, channel).filter(|channel| channel.confirms) else {
+            return;
+        };
+        state.published += 1;
+        let ack = basic::Ack { delivery_tag: state.published, multiple: false };
+        if !withheld {
+            self.answer(broker, channel, AMQPClass::Basic(basic::AMQPMethod::Ack(ack)));
+        }
+    }
+}
