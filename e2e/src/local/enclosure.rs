@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Options, servers};
+use super::{Options, remains::Belongings, servers};
 use crate::{
     node::{Cgroups, Node},
     process::field,
@@ -152,11 +152,18 @@ impl Run {
 
     fn end(&self, keep: bool) -> anyhow::Result<()> {
         remove(&self.cgroups)?;
+        let belongings = Belongings::of_run(&self.folder)?;
         if keep {
             eprintln!("kept: {}", self.folder.display());
-            return Ok(());
+        } else {
+            fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("cannot remove {}", self.folder.display()))?;
         }
-        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+        // The kernel takes namespaces down a moment after their last process has ended.
+        shortly(|| match belongings.remaining()? {
+            left if left.is_empty() => Ok(()),
+            left => bail!("this run left something behind, please report it: {}", left.join("; ")),
+        })
     }
 }
 
@@ -170,9 +177,14 @@ fn verdict(code: Option<i32>) -> anyhow::Result<bool> {
 
 /// Removes cgroups. The kernel empties them a moment after the last process in them has ended.
 fn remove(cgroups: &Cgroups) -> anyhow::Result<()> {
+    shortly(|| cgroups.remove())
+}
+
+/// Tries again for 5 seconds what the kernel allows only when it is done with something.
+fn shortly(attempt: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut tries = 0;
     loop {
-        match cgroups.remove() {
+        match attempt() {
             Err(_) if tries < 100 => {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(50));

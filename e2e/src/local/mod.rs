@@ -13,6 +13,7 @@ mod enclosure;
 mod evidence;
 pub(crate) mod network;
 mod objects;
+pub(crate) mod remains;
 mod servers;
 mod world;
 

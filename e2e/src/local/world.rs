@@ -19,7 +19,9 @@ use super::{
     cluster::{Cluster, api_url},
     drive::Drive,
     network::Network,
-    objects, servers,
+    objects,
+    remains::note_namespaces,
+    servers,
 };
 use crate::{
     image::{ImageContent, push},
@@ -37,10 +39,18 @@ pub(crate) fn run(options: &InsideOptions) -> anyhow::Result<bool> {
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = LocalSet::new().block_on(&runtime, async {
-        tokio::select! {
-            result = work(options) => result,
-            () = told_to_end() => anyhow::bail!("interrupted"),
+        let told = told_to_end();
+        tokio::pin!(told);
+        let (world, verdict) = tokio::select! {
+            result = work(options) => result?,
+            () = &mut told => anyhow::bail!("interrupted"),
+        };
+        if options.options.keep {
+            eprintln!("everything is up; press Ctrl-C to end it. Logs: {}", options.work.display());
+            told.await;
         }
+        drop(world);
+        Ok(verdict.holds())
     });
     // The thread that reads the standard input reads on until this process ends.
     runtime.shutdown_background();
@@ -58,16 +68,13 @@ async fn told_to_end() {
     let _ = read.await;
 }
 
-async fn work(inside: &InsideOptions) -> anyhow::Result<bool> {
+async fn work(inside: &InsideOptions) -> anyhow::Result<(World, Verdict)> {
     let world = World::up(inside).await?;
     let mut drive = Drive::new(&world, &inside.options);
     let verdict = drive.run().await?;
     show(&verdict, inside.options.json)?;
-    if inside.options.keep {
-        eprintln!("everything is up; press Ctrl-C to end it. Logs: {}", inside.work.display());
-        std::future::pending::<()>().await;
-    }
-    Ok(verdict.holds())
+    drop(drive);
+    Ok((world, verdict))
 }
 
 fn show(verdict: &Verdict, json: bool) -> anyhow::Result<()> {
@@ -91,6 +98,7 @@ impl World {
     async fn up(inside: &InsideOptions) -> anyhow::Result<Self> {
         let work = inside.work.as_path();
         let name = work.file_name().context("a run's folder has a name")?.to_string_lossy().into_owned();
+        note_namespaces(work, "self")?;
         let (cgroups, authority) = (Cgroups::of_run(&name), Authority::new(work)?);
         let network = Network::up().await?;
         let registry = async {

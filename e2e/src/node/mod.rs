@@ -16,7 +16,10 @@ pub(crate) use cgroups::Cgroups;
 
 use crate::{
     cri::Cri,
-    local::network::{Network, pods_of},
+    local::{
+        network::{Network, pods_of},
+        remains::note_namespaces,
+    },
     process::{Process, patiently, run},
 };
 
@@ -63,6 +66,7 @@ impl Node {
             patiently(PATIENCE, &format!("the first process of {name}"), async || first_child(init.id()))
                 .await
                 .with_context(|| init.log_tail())?;
+        note_namespaces(config.work, &pid.to_string())?;
         config.network.attach(config.number, pid).await?;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let cri = Cri::at(root.join("run/containerd/containerd.sock"));
