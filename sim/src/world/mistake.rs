@@ -132,7 +132,19 @@ impl Mistake {
             Self::ShadowNameTaken => create(objects::unrelated_pod("counter-shadow")),
             Self::NoCriu => cluster.machines.lock().lacks_criu = true,
             Self::RefusingRegistry => cluster.machines.lock().images.refuses_pushes = true,
-            _ => {}
+            Self::UnknownPod
+            | Self::UnknownContainer
+            | Self::UnknownNode
+            | Self::UnknownLabels
+            | Self::SourcesNode
+            | Self::UnknownQueue
+            | Self::UnknownSecret
+            | Self::UnknownKey
+            | Self::UnknownPushSecret
+            | Self::Sequential
+            | Self::TooShort
+            | Self::OwnedPod
+            | Self::NoCheckpoints => {}
         }
     }
 }
