@@ -74,7 +74,7 @@ impl<'a> Drive<'a> {
         let mut operator = self.world.start_operator()?;
         let (stop, traffic) = self.start_traffic()?;
         sleep(self.options.warm_up()).await;
-        self.world.cluster.create(objects::migration())?;
+        self.world.cluster.create(objects::migration()).await?;
         self.note(Lane::Run, format_args!("migration asked for: {} to {}", objects::SOURCE, NODES[1]));
         self.migrate(&mut operator).await.with_context(|| operator.log_tail())?;
         let operator = self.watch_silence(&operator).await?;
@@ -91,12 +91,13 @@ impl<'a> Drive<'a> {
     async fn watch_silence(&self, operator: &Process) -> anyhow::Result<OperatorReport> {
         // The last write comes back to it by its watch once more.
         sleep(SETTLE).await;
-        let looks = || self.world.cluster.api.looks_at("statefulmigrations");
-        let (before, silence) = (looks(), self.options.warm_up());
+        let looks = || self.world.cluster.looks_at_migrations();
+        let (before, silence) = (looks().await?, self.options.warm_up());
         sleep(silence).await;
+        let after = looks().await?;
         Ok(OperatorReport {
             resident_max_kib: operator.resident_max_kib()?,
-            looks_after_the_end: looks() - before,
+            looks_after_the_end: after - before,
             silence_ms: u64::try_from(silence.as_millis())?,
         })
     }
@@ -167,9 +168,8 @@ impl<'a> Drive<'a> {
         let archive = self.status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.archive.as_ref());
         self.ram_lost =
             (image.is_none() && archive.is_none()).then_some("the source died before an image of it existed");
-        if let Some(container) = self.world.cluster.container_id(objects::SOURCE) {
-            self.world.cluster.kill(NODES[0], &container).await?;
-        }
+        let container = self.world.cluster.container_id(objects::SOURCE).await?;
+        self.world.cluster.kill(NODES[0], &container).await?;
         self.note(Lane::Fault, "source killed");
         Ok(())
     }

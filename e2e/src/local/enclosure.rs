@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Options, remains::Belongings, servers};
+use super::{Options, control_plane::ControlPlane, remains::Belongings, servers};
 use crate::{
     node::{Cgroups, Node},
     process::field,
@@ -56,6 +56,7 @@ fn check_machine() -> anyhow::Result<()> {
         }
     }
     servers::check_installed()?;
+    ControlPlane::check_assets()?;
     Node::check_image(&node_image())
 }
 

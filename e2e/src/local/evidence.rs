@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// What the counter in a pod says of itself.
 pub(super) async fn state_of(cluster: &Cluster, pod: &str) -> anyhow::Result<StateView> {
-    let ip = cluster.pod_ip(pod)?;
+    let ip = cluster.pod_ip(pod).await?;
     get(&format!("http://{ip}:{}/state", objects::STATE_PORT)).await
 }
 
@@ -87,7 +87,7 @@ fn identity(delivery: &Delivery) -> Option<(String, u64)> {
 /// What the migration left behind; nothing when it cleaned up.
 pub(super) async fn leftovers(world: &World) -> anyhow::Result<Option<String>> {
     let mut left = Vec::new();
-    let uids: Vec<String> = listed(world, "", "pods", "uid");
+    let (uids, jobs) = world.cluster.inventory().await?;
     let queues: Vec<Value> = get(&format!("{}/api/queues", servers::management_url())).await?;
     for queue in queues.iter().filter_map(|queue| queue["name"].as_str()) {
         let orphaned =
@@ -96,7 +96,7 @@ pub(super) async fn leftovers(world: &World) -> anyhow::Result<Option<String>> {
             left.push(format!("queue {queue}"));
         }
     }
-    left.extend(listed(world, "batch", "jobs", "name").into_iter().map(|job| format!("job {job}")));
+    left.extend(jobs.into_iter().map(|job| format!("job {job}")));
     for node in &world.cluster.nodes {
         let folder = node.root.join("var/lib/kubelet/checkpoints");
         for file in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
@@ -104,9 +104,4 @@ pub(super) async fn leftovers(world: &World) -> anyhow::Result<Option<String>> {
         }
     }
     Ok((!left.is_empty()).then(|| format!("left over: {}", left.join(", "))))
-}
-
-fn listed(world: &World, group: &str, plural: &str, field: &str) -> Vec<String> {
-    let objects = world.cluster.api.list(group, plural, objects::NAMESPACE);
-    objects.iter().filter_map(|object| object["metadata"][field].as_str().map(str::to_owned)).collect()
 }

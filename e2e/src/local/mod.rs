@@ -8,6 +8,7 @@
 
 mod authority;
 mod cluster;
+mod control_plane;
 mod drive;
 mod enclosure;
 mod evidence;

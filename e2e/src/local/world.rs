@@ -1,7 +1,6 @@
 //! The inside of a run: everything is brought up, one migration is driven, everything goes with this process.
 
 use std::{
-    fs,
     io::{IsTerminal as _, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,14 +13,8 @@ use ms2m_sim::report::{Style, Verdict, render};
 use tokio::task::LocalSet;
 
 use super::{
-    InsideOptions,
-    authority::Authority,
-    cluster::{Cluster, api_url},
-    drive::Drive,
-    network::Network,
-    objects,
-    remains::note_namespaces,
-    servers,
+    InsideOptions, authority::Authority, cluster::Cluster, control_plane, drive::Drive, network::Network,
+    objects, remains::note_namespaces, servers,
 };
 use crate::{
     image::{ImageContent, push},
@@ -149,25 +142,17 @@ impl World {
             objects::service(),
             objects::source_pod(),
         ] {
-            self.cluster.create(object)?;
+            self.cluster.create(object).await?;
         }
         Ok(())
     }
 
     /// Starts the operator, as a process of its own.
     pub(super) fn start_operator(&self) -> anyhow::Result<Process> {
-        let kubeconfig = self.work.join("kubeconfig");
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: run\n\
-             clusters: [{{name: run, cluster: {{server: \"{}\"}}}}]\n\
-             contexts: [{{name: run, context: {{cluster: run, user: run}}}}]\nusers: [{{name: run, user: {{}}}}]\n",
-            api_url()
-        );
-        fs::write(&kubeconfig, text)?;
         let arguments = [
             "--log=info,ms2m=debug".to_owned(),
             "operator".to_owned(),
-            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--kubeconfig={}", control_plane::kubeconfig(&self.work).display()),
             format!("--transfer-image={}", objects::operator_image()),
         ];
         let program = self.programs.join("ms2m").display().to_string();
