@@ -64,7 +64,7 @@ go build -o "$work/openapi-gen" k8s.io/kubernetes/vendor/k8s.io/kube-openapi/cmd
   --output-package k8s.io/kubernetes/pkg/generated/openapi --output-file-base zz_generated.openapi \
   --report-filename "$work/violations" --output-base "$work/go/src"
 
-stamp="-X k8s.io/component-base/version.gitVersion=$version"
+stamp="-X k8s.io/kubernetes/vendor/k8s.io/component-base/version.gitVersion=$version"
 go build -ldflags "-s -w $stamp" -o "$work/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
 
 cd - > /dev/null

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     authority::Authority,
-    control_plane::{self, ControlPlane},
+    control_plane::{self, ControlPlane, Identity},
     network::{HUB, Network},
     objects,
 };
@@ -44,7 +44,7 @@ pub(super) struct Cluster {
 /// A client of the run's API server.
 pub(super) async fn client(work: &Path) -> anyhow::Result<Client> {
     let dial = Arc::new(SocketDial::system_roots().context("the machine's certificate authorities")?);
-    let config = config::load(Some(&control_plane::kubeconfig(work)), None).await?;
+    let config = config::load(Some(&control_plane::kubeconfig(work, Identity::Administrator)), None).await?;
     Ok(client::build(config, dial, client::Timeouts::default())?)
 }
 

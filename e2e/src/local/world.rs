@@ -152,7 +152,10 @@ impl World {
         let arguments = [
             "--log=info,ms2m=debug".to_owned(),
             "operator".to_owned(),
-            format!("--kubeconfig={}", control_plane::kubeconfig(&self.work).display()),
+            format!(
+                "--kubeconfig={}",
+                control_plane::kubeconfig(&self.work, control_plane::Identity::Operator).display()
+            ),
             format!("--transfer-image={}", objects::operator_image()),
         ];
         let program = self.programs.join("ms2m").display().to_string();

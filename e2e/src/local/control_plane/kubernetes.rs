@@ -5,7 +5,7 @@ use http::Request;
 use kube::Client;
 use tokio::task::spawn_local;
 
-use super::{HUB, PATIENCE, PORT, address, workloads, write_kubeconfig};
+use super::{HUB, Identity, PATIENCE, PORT, address, rights, workloads, write_kubeconfig};
 use crate::{
     local::{authority::Authority, cluster},
     process::{Process, patiently},
@@ -15,8 +15,11 @@ use crate::{
 pub(super) const PROGRAMS: [&str; 2] = ["etcd", "kube-apiserver"];
 const ETCD: &str = "http://127.0.0.1:2379";
 const ETCD_PEERS: &str = "http://127.0.0.1:2380";
-/// Of the only user, who may do everything; it is known in the run's own network only.
-const TOKEN: &str = "ms2m-end-to-end";
+/// The users, by their tokens, which are of use in the run's own network only.
+const USERS: [(Identity, &str, &str, &str); 2] = [
+    (Identity::Administrator, "administrator", "e2e", "system:masters"),
+    (Identity::Operator, "operator", rights::OPERATOR, "system:authenticated"),
+];
 
 /// A real API server, started as envtest does it: no controllers, no scheduler, no service accounts.
 pub(in crate::local) struct Kubernetes {
@@ -30,7 +33,8 @@ impl Kubernetes {
         let folder = work.join("control-plane");
         fs::create_dir_all(&folder)?;
         let tokens = folder.join("tokens.csv");
-        fs::write(&tokens, format!("{TOKEN},ms2m,ms2m,system:masters\n"))?;
+        let lines = USERS.map(|(_, token, user, group)| format!("{token},{user},{token},{group}\n"));
+        fs::write(&tokens, lines.concat())?;
         let (certificate, key) = (authority.certificate.display(), authority.key.display());
         let start = |program: &str, arguments: Vec<String>| {
             let log = work.join(format!("{program}.log"));
@@ -67,9 +71,11 @@ impl Kubernetes {
                 "--kubelet-preferred-address-types=InternalIP".to_owned(),
             ],
         )?;
-        let server =
-            format!("server: \"https://{}\", certificate-authority: {}", address(), authority.file.display());
-        write_kubeconfig(work, &server, &format!("token: {TOKEN}"))?;
+        let (address, ca) = (address(), authority.file.display());
+        let server = format!("server: \"https://{address}\", certificate-authority: {ca}");
+        for (whose, token, ..) in USERS {
+            write_kubeconfig(work, whose, &server, &format!("token: {token}"))?;
+        }
         let client = cluster::client(work).await?;
         patiently(PATIENCE, "the API server", async || {
             client.request_text(get("/readyz")?).await.map_err(anyhow::Error::from)

@@ -1,6 +1,7 @@
 //! The control plane of a run: the simulation's API server, or a real one.
 
 mod kubernetes;
+mod rights;
 mod simulated;
 mod workloads;
 
@@ -70,6 +71,7 @@ impl ControlPlane {
             Self::Simulated(_) => Ok(()),
             Self::Kubernetes(kubernetes) => {
                 install_definition(client).await?;
+                rights::grant(client).await?;
                 kubernetes.stand_in_for_controllers();
                 Ok(())
             }
@@ -93,14 +95,26 @@ impl ControlPlane {
     }
 }
 
+/// Whose kubeconfig.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Identity {
+    /// May do everything: the run itself and its kubelets.
+    Administrator,
+    /// May do what `deploy/rbac.yaml` grants, where the API server knows rights.
+    Operator,
+}
+
 /// Where the kubeconfig of the run's cluster is.
-pub(super) fn kubeconfig(work: &Path) -> PathBuf {
-    work.join("kubeconfig")
+pub(super) fn kubeconfig(work: &Path, whose: Identity) -> PathBuf {
+    work.join(match whose {
+        Identity::Administrator => "kubeconfig",
+        Identity::Operator => "operator.kubeconfig",
+    })
 }
 
 /// Writes a kubeconfig; `cluster` and `user` are what these entries contain.
-fn write_kubeconfig(work: &Path, cluster: &str, user: &str) -> anyhow::Result<()> {
-    let path = kubeconfig(work);
+fn write_kubeconfig(work: &Path, whose: Identity, cluster: &str, user: &str) -> anyhow::Result<()> {
+    let path = kubeconfig(work, whose);
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: run\nclusters: [{{name: run, cluster: {{{cluster}}}}}]\n\
          contexts: [{{name: run, context: {{cluster: run, user: run}}}}]\nusers: [{{name: run, user: {{{user}}}}}]\n"

@@ -8,7 +8,7 @@ use ms2m_sim::{
 };
 use tokio::{net::TcpListener, task::spawn_local};
 
-use super::{address, write_kubeconfig};
+use super::{Identity, address, write_kubeconfig};
 
 /// The simulation's API server and controllers, on a real port.
 pub(in crate::local) struct Simulated {
@@ -25,7 +25,9 @@ impl Simulated {
         let served = api.clone();
         spawn_local(serve_tcp(listener, move |stream| apiserver::serve_connection(served.clone(), stream)));
         spawn_local(api.clone().run_controllers());
-        write_kubeconfig(work, &format!("server: \"http://{address}\""), "")?;
+        for whose in [Identity::Administrator, Identity::Operator] {
+            write_kubeconfig(work, whose, &format!("server: \"http://{address}\""), "")?;
+        }
         Ok(Self { api })
     }
 
