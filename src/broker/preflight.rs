@@ -113,7 +113,9 @@ fn unfenced(queue: &str, facts: &QueueFacts) -> Option<String> {
             "queue {queue} is a quorum queue, which does not enforce exclusive consumers: declare it with \
              x-single-active-consumer"
         )),
-        (_, []) => Some(format!("queue {queue} has no consumer: the source does not consume it")),
+        (_, []) => Some(format!(
+            "queue {queue} has no consumer that the management API knows of, which takes up to 5 s: the source must consume it"
+        )),
         (QueueKind::Classic, [one]) if !one.exclusive && !single_active => {
             Some(format!("queue {queue}'s consumer is not exclusive: ms2m-app makes it so"))
         }

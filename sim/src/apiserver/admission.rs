@@ -8,7 +8,7 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     resource::Resource,
     schema,
     store::Store,
+    validation,
 };
 
 /// What the server makes of an object before it stores it for the first time: checks it, fills defaults in.
@@ -31,7 +32,16 @@ pub(super) fn on_create(store: &mut Store, resource: &Resource, object: &mut Val
         "CustomResourceDefinition" => definition(store, object),
         _ => {}
     }
+    refuse(resource, object, &validation::of_new(&resource.kind, object))?;
     custom(resource, object)
+}
+
+fn refuse(resource: &Resource, object: &Value, causes: &[(String, String)]) -> Result<(), ApiError> {
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(&resource.kind, meta(object, "name"), causes))
+    }
 }
 
 /// The same for an object that is there already.
@@ -52,18 +62,19 @@ pub(super) fn on_update(resource: &Resource, live: &Value, object: &mut Value) -
         }
         _ => {}
     }
+    refuse(resource, live, &validation::of_change(&resource.kind, live, object))?;
     custom(resource, object)
 }
 
-/// Built-in kinds must decode as what they say they are; so nothing behind this point meets a surprise.
-fn decode(resource: &Resource, object: &Value) -> Result<(), ApiError> {
-    fn as_kind<K: DeserializeOwned>(object: &Value) -> Result<(), ApiError> {
-        match serde_json::from_value::<K>(object.clone()) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(ApiError::bad_request(format!("the object provided cannot be decoded: {error}")))
-            }
-        }
+/// Built-in kinds must decode as what they say they are, so that nothing behind this point meets a surprise; what they do
+/// not know is dropped.
+fn decode(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    fn as_kind<K: DeserializeOwned + Serialize>(object: &mut Value) -> Result<(), ApiError> {
+        let refused =
+            |error| ApiError::bad_request(format!("the object provided cannot be decoded: {error}"));
+        let typed: K = serde_json::from_value(object.clone()).map_err(refused)?;
+        drop_unknown(object, &serde_json::to_value(&typed).map_err(refused)?);
+        Ok(())
     }
     match resource.kind.as_str() {
         "ConfigMap" => as_kind::<ConfigMap>(object),
@@ -82,6 +93,30 @@ fn decode(resource: &Resource, object: &Value) -> Result<(), ApiError> {
         "Event" if resource.group.is_empty() => as_kind::<k8s_openapi::api::core::v1::Event>(object),
         "Event" => as_kind::<k8s_openapi::api::events::v1::Event>(object),
         _ => Ok(()),
+    }
+}
+
+/// Drops what is not in `known`; what says nothing may stay, because it need not be written.
+fn drop_unknown(value: &mut Value, known: &Value) {
+    match (value, known) {
+        (Value::Object(fields), Value::Object(known)) => {
+            let says_nothing = |value: &Value| match value {
+                Value::Null => true,
+                Value::Object(fields) => fields.is_empty(),
+                Value::Array(list) => list.is_empty(),
+                _ => false,
+            };
+            fields.retain(|name, value| known.contains_key(name) || says_nothing(value));
+            for (name, value) in fields.iter_mut() {
+                if let Some(known) = known.get(name) {
+                    drop_unknown(value, known);
+                }
+            }
+        }
+        (Value::Array(list), Value::Array(known)) => {
+            list.iter_mut().zip(known).for_each(|(item, known)| drop_unknown(item, known));
+        }
+        _ => {}
     }
 }
 
@@ -127,7 +162,8 @@ fn pod_spec(spec: &mut Map<String, Value>) {
             let Some(container) = container.as_object_mut() else { continue };
             default_to(container, "terminationMessagePath", json!("/dev/termination-log"));
             default_to(container, "terminationMessagePolicy", json!("File"));
-            default_to(container, "imagePullPolicy", json!("IfNotPresent"));
+            let policy = pull_policy(container.get("image").and_then(Value::as_str).unwrap_or_default());
+            default_to(container, "imagePullPolicy", json!(policy));
             default_to(container, "resources", json!({}));
             for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
                 if let Some(port) = port.as_object_mut() {
@@ -136,6 +172,13 @@ fn pod_spec(spec: &mut Map<String, Value>) {
             }
         }
     }
+}
+
+/// An image without a tag or digest, or with the tag `latest`, is another one tomorrow.
+fn pull_policy(image: &str) -> &'static str {
+    let name = image.rsplit('/').next().unwrap_or_default();
+    let is_settled = name.contains('@') || name.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+    if is_settled { "IfNotPresent" } else { "Always" }
 }
 
 const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

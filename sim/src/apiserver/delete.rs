@@ -35,30 +35,41 @@ pub(super) enum Propagation {
 
 /// Holds an owner back until its dependents are gone.
 pub(super) const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+/// Holds an owner back until its dependents have forgotten it.
+pub(super) const ORPHAN_FINALIZER: &str = "orphan";
+/// Holds a definition back until the objects of its kind are gone.
+const INSTANCES_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 impl DeleteOptions {
-    pub(super) fn read(body: &Value, query: &Query) -> Result<Self, ApiError> {
-        let text = |field: &str| {
-            let value = body[field].as_str().unwrap_or_else(|| query.text(field));
-            (!value.is_empty()).then(|| value.to_owned())
+    /// From the body of the request; where there is none, from its query.
+    pub(super) fn read(body: Option<&Value>, query: &Query) -> Result<Self, ApiError> {
+        let given = match body {
+            Some(body) => body.clone(),
+            None => json!({
+                "gracePeriodSeconds": query.number("gracePeriodSeconds")?,
+                "propagationPolicy": query.text("propagationPolicy"),
+                "dryRun": [query.text("dryRun")],
+            }),
         };
-        let from_query = query.number("gracePeriodSeconds")?.and_then(|seconds| i64::try_from(seconds).ok());
-        let precondition = |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
-        let propagation = match text("propagationPolicy").as_deref() {
-            None => None,
+        let precondition = |field: &str| given["preconditions"][field].as_str().map(str::to_owned);
+        let propagation = match given["propagationPolicy"].as_str() {
+            None | Some("") => None,
             Some("Orphan") => Some(Propagation::Orphan),
             Some("Background") => Some(Propagation::Background),
             Some("Foreground") => Some(Propagation::Foreground),
             Some(other) => {
-                return Err(ApiError::bad_request(format!("invalid propagationPolicy: {other}")));
+                let why = format!(
+                    "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\""
+                );
+                return Err(ApiError::invalid("DeleteOptions", "", &[("propagationPolicy".to_owned(), why)]));
             }
         };
         Ok(Self {
-            grace_seconds: body["gracePeriodSeconds"].as_i64().or(from_query),
+            grace_seconds: given["gracePeriodSeconds"].as_i64(),
             uid: precondition("uid"),
             resource_version: precondition("resourceVersion"),
             propagation,
-            dry_run: query.text("dryRun") == "All" || items(&body["dryRun"]).iter().any(|one| one == "All"),
+            dry_run: items(&given["dryRun"]).iter().any(|one| one == "All"),
         })
     }
 
@@ -82,9 +93,16 @@ impl DeleteOptions {
         Ok(())
     }
 
-    /// The policy that holds; a Job's dependents are orphaned unless the client says otherwise, as ever since `batch/v1`.
-    fn effective_propagation(&self, resource: &Resource) -> Propagation {
-        self.propagation.unwrap_or(if resource.kind == "Job" {
+    /// The policy that holds: what the client says, else what an earlier deletion said, else the kind's own; a Job's
+    /// dependents are orphaned, as ever since `batch/v1`.
+    fn effective_propagation(&self, resource: &Resource, object: &Value) -> Propagation {
+        let held = finalizers(object);
+        let is_held = |by: &str| held.iter().any(|one| one == by);
+        self.propagation.unwrap_or(if is_held(ORPHAN_FINALIZER) {
+            Propagation::Orphan
+        } else if is_held(FOREGROUND_FINALIZER) {
+            Propagation::Foreground
+        } else if resource.kind == "Job" {
             Propagation::Orphan
         } else {
             Propagation::Background
@@ -122,19 +140,16 @@ impl Store {
         options.check(key, &live)?;
         let mut object = Value::clone(&live);
         let grace = options.effective_grace(resource, &object);
-        let propagation = options.effective_propagation(resource);
-        if propagation == Propagation::Foreground && !is_terminating(&object) && self.has_dependents(&object)
-        {
-            let mut held = finalizers(&object);
-            held.push(FOREGROUND_FINALIZER.to_owned());
-            set_meta(&mut object, "finalizers", json!(held));
-        }
+        hold_for_dependents(&mut object, options.effective_propagation(resource, &live));
         self.mark_terminating(&mut object, grace);
         if options.dry_run {
             return Ok(Deletion::Begun(Arc::new(object)));
         }
-        if propagation == Propagation::Orphan {
-            self.orphan_dependents(meta(&live, "uid"));
+        if resource.kind == "CustomResourceDefinition" && !self.delete_instances(&object) {
+            let mut held = finalizers(&object);
+            held.retain(|one| one != INSTANCES_FINALIZER);
+            held.push(INSTANCES_FINALIZER.to_owned());
+            set_meta(&mut object, "finalizers", json!(held));
         }
         if is_ready_to_go(resource, &object) {
             return Ok(Deletion::Gone(self.remove(key, object)));
@@ -165,28 +180,58 @@ impl Store {
         set_meta(object, "deletionGracePeriodSeconds", json!(grace));
     }
 
-    fn has_dependents(&self, owner: &Value) -> bool {
-        let uid = meta(owner, "uid");
-        self.all().any(|(_, object)| is_owned_by(object, uid))
+    /// Deletes all objects of a defined kind. True when none is left.
+    fn delete_instances(&mut self, definition: &Value) -> bool {
+        let Some(resource) = self.defined(definition) else { return true };
+        let keys: Vec<Key> =
+            self.entries(&resource.group, &resource.plural, "").map(|(key, _)| key.clone()).collect();
+        let mut is_empty = true;
+        for key in keys {
+            let gone = self.delete(&resource, &key, &DeleteOptions::background());
+            is_empty &= matches!(gone, Ok(Deletion::Gone(_)));
+        }
+        is_empty
     }
 
-    fn orphan_dependents(&mut self, uid: &str) {
-        let owned: Vec<(Key, Arc<Value>)> = self
-            .all()
-            .filter(|(_, object)| is_owned_by(object, uid))
-            .map(|(key, object)| (key.clone(), object.clone()))
+    fn defined(&self, definition: &Value) -> Option<Arc<Resource>> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let spec = &definition["spec"];
+        self.catalogue.get(&text(&spec["group"]), &text(&spec["names"]["plural"])).cloned()
+    }
+
+    /// Takes the finalizers off the definitions that wait for the last object of their kind.
+    pub(super) fn release_definitions(&mut self) {
+        let waiting: Vec<Key> = self
+            .entries("apiextensions.k8s.io", "customresourcedefinitions", "")
+            .filter(|(_, object)| {
+                is_terminating(object) && finalizers(object).iter().any(|one| one == INSTANCES_FINALIZER)
+            })
+            .filter(|(_, object)| {
+                let defined = self.defined(object);
+                defined.is_none_or(|kind| self.entries(&kind.group, &kind.plural, "").next().is_none())
+            })
+            .map(|(key, _)| key.clone())
             .collect();
-        for (key, object) in owned {
-            let mut object = Value::clone(&object);
-            let left: Vec<Value> = items(&object["metadata"]["ownerReferences"])
-                .iter()
-                .filter(|reference| reference["uid"] != uid)
-                .cloned()
-                .collect();
-            set_meta(&mut object, "ownerReferences", if left.is_empty() { Value::Null } else { json!(left) });
-            self.commit(key, object);
+        for key in waiting {
+            self.rewrite(&key, "kube-apiserver", "", |object| {
+                let left: Vec<String> =
+                    finalizers(object).into_iter().filter(|one| one != INSTANCES_FINALIZER).collect();
+                set_meta(object, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
+            });
         }
     }
+}
+
+/// Puts the finalizer on by which the garbage collector knows what to do with the dependents.
+fn hold_for_dependents(object: &mut Value, propagation: Propagation) {
+    let mut held = finalizers(object);
+    held.retain(|one| one != FOREGROUND_FINALIZER && one != ORPHAN_FINALIZER);
+    match propagation {
+        Propagation::Foreground => held.push(FOREGROUND_FINALIZER.to_owned()),
+        Propagation::Orphan => held.push(ORPHAN_FINALIZER.to_owned()),
+        Propagation::Background => {}
+    }
+    set_meta(object, "finalizers", if held.is_empty() { Value::Null } else { json!(held) });
 }
 
 /// Whether an object names the owner with this uid.

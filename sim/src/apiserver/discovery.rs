@@ -51,7 +51,7 @@ fn resources(catalogue: &Catalogue, group: &str, version: &str) -> Option<Value>
     let known: Vec<Value> = catalogue
         .iter()
         .filter(|resource| resource.group == group && resource.version == version)
-        .map(|resource| resource.discovery())
+        .flat_map(|resource| resource.discovery())
         .collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!known.is_empty()).then(|| {

@@ -123,32 +123,41 @@ fn list(store: &Store, resource: &Resource, request: &Request) -> Result<Value, 
         }
     };
     let mut selected = Vec::new();
-    let mut next = String::new();
-    for (key, object) in store.entries(&resource.group, &resource.plural, &request.target.namespace) {
+    let (mut next, mut remaining) = (String::new(), 0_u64);
+    // All pages are of the moment of the first.
+    for (key, object) in store.entries_at(resource, &request.target.namespace, version) {
         let place = (key.namespace.clone(), key.name.clone());
-        if after.as_ref().is_some_and(|after| place <= *after) || !selector.matches(object) {
+        if after.as_ref().is_some_and(|after| place <= *after) || !selector.matches(&object) {
             continue;
         }
         if selected.len() as u64 == limit {
-            break;
+            remaining += 1;
+            continue;
         }
         next = format!("{version}/{}/{}", key.namespace, key.name);
-        selected.push(object.clone());
-    }
-    if (selected.len() as u64) < limit {
-        next.clear();
+        selected.push(if resource.custom { Value::clone(&object) } else { without_type(&object) });
     }
     let mut metadata = json!({ "resourceVersion": version.to_string() });
-    if !next.is_empty() {
+    if remaining > 0 {
         metadata["continue"] = json!(next);
+        if selector.selects_all() {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
     }
-    let selected: Vec<&Value> = selected.iter().map(|object| &**object).collect();
     Ok(json!({
         "kind": format!("{}List", resource.kind),
         "apiVersion": resource.api_version(),
         "metadata": metadata,
         "items": selected,
     }))
+}
+
+/// Items of built-in kinds leave out what their list says of them all.
+fn without_type(object: &Value) -> Value {
+    let mut fields = object.as_object().cloned().unwrap_or_default();
+    fields.remove("kind");
+    fields.remove("apiVersion");
+    Value::Object(fields)
 }
 
 fn read_continue(token: &str) -> Result<(u64, (String, String)), ApiError> {
@@ -169,13 +178,18 @@ fn patch(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Resul
         "application/strategic-merge-patch+json" if !resource.custom => PatchKind::Strategic,
         other => return Err(ApiError::unsupported_media_type(other)),
     };
+    if request.query.flag("force") {
+        let why = "Forbidden: may not be specified for non-apply patch".to_owned();
+        return Err(ApiError::invalid("PatchOptions", "", &[("force".to_owned(), why)]));
+    }
     let write = write_of(store, resource, request, Operation::Update);
     Ok(Reply::ok(store.patch(&write, kind, &request.json()?)?))
 }
 
 fn apply(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Result<Reply, ApiError> {
     if request.query.text("fieldManager").is_empty() {
-        return Err(ApiError::bad_request("fieldManager is required for apply patch"));
+        let why = "Required value: is required for apply patch".to_owned();
+        return Err(ApiError::invalid("PatchOptions", "", &[("fieldManager".to_owned(), why)]));
     }
     let write = write_of(store, resource, request, Operation::Apply);
     // Clients written in Rust send the configuration as JSON, which is YAML too; other YAML is not read.
@@ -184,8 +198,8 @@ fn apply(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Resul
 }
 
 fn delete_options(request: &Request) -> Result<DeleteOptions, ApiError> {
-    let body = if request.body.is_empty() { Value::Null } else { request.json()? };
-    DeleteOptions::read(&body, &request.query)
+    let body = if request.body.is_empty() { None } else { Some(request.json()?) };
+    DeleteOptions::read(body.as_ref(), &request.query)
 }
 
 fn delete(store: &mut Store, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     resource::Resource,
-    topology::{Shape, is_atomic_object, list_shape},
+    topology::{Shape, is_atomic_object, is_owned_itself, list_shape},
 };
 
 /// A set of fields of an object: what a manager owns, what a write changed.
@@ -257,7 +257,9 @@ impl Difference {
                 }
             }
             (None, Some(new)) => {
-                self.changed.children.insert(element, FieldSet::of(resource, new, path));
+                let mut set = FieldSet::of(resource, new, path);
+                set.member |= is_owned_itself(resource, path, new);
+                self.changed.children.insert(element, set);
             }
             (Some(old), None) => {
                 self.removed.children.insert(element, FieldSet::of(resource, old, path));

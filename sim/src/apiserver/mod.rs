@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Objects are plain JSON; built-in kinds must decode as their `k8s-openapi` types. Custom resources are pruned,
-//! defaulted and checked by their schema, except for `pattern` and CEL rules, which are not evaluated.
+//! defaulted and checked by their schema, except for CEL rules, which are not evaluated.
 
 mod access;
 mod admission;
@@ -37,6 +37,7 @@ mod selector;
 mod server;
 mod store;
 mod topology;
+mod validation;
 mod watch;
 mod write;
 

@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::Value;
+use kube::CustomResourceExt as _;
+use ms2m::api::StatefulMigration;
+
+use serde_json::{Value, json};
 
 /// One kind of object that the server knows, in its one served version.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,14 +28,22 @@ impl Resource {
     }
 
     /// What the discovery documents say about it.
-    pub(super) fn discovery(&self) -> Value {
-        serde_json::json!({
-            "name": self.plural,
-            "singularName": self.kind.to_lowercase(),
-            "namespaced": self.namespaced,
-            "kind": self.kind,
-            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-        })
+    pub(super) fn discovery(&self) -> Vec<Value> {
+        let entry = |name: String, verbs: &[&str]| {
+            json!({
+                "name": name,
+                "singularName": if name.contains('/') { String::new() } else { self.kind.to_lowercase() },
+                "namespaced": self.namespaced,
+                "kind": self.kind,
+                "verbs": verbs,
+            })
+        };
+        let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+        let mut entries = vec![entry(self.plural.clone(), &verbs)];
+        if self.status {
+            entries.push(entry(format!("{}/status", self.plural), &["get", "patch", "update"]));
+        }
+        entries
     }
 }
 
@@ -75,16 +86,8 @@ impl Catalogue {
                 schema: None,
             });
         }
-        catalogue.insert(Resource {
-            group: "migration.ms2m.io".to_owned(),
-            version: "v1alpha1".to_owned(),
-            kind: "StatefulMigration".to_owned(),
-            plural: "statefulmigrations".to_owned(),
-            namespaced: true,
-            status: true,
-            custom: true,
-            schema: None,
-        });
+        let defined = catalogue.define(&json!(StatefulMigration::crd()));
+        debug_assert_eq!(defined, Ok(()), "the operator's own definition");
         catalogue
     }
 
@@ -103,6 +106,13 @@ impl Catalogue {
     /// Finds a resource by the `apiVersion` and `kind` of one of its objects.
     pub(super) fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
         self.iter().find(|resource| resource.kind == kind && resource.api_version() == api_version)
+    }
+
+    /// Forgets a kind whose definition is gone.
+    pub(super) fn undefine(&mut self, definition: &Value) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let spec = &definition["spec"];
+        self.0.remove(&(text(&spec["group"]), text(&spec["names"]["plural"])));
     }
 
     /// Takes a `CustomResourceDefinition` in; the object's own version that is stored is the one served.

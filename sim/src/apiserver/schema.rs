@@ -1,7 +1,10 @@
 //! Structural schemas of custom resources: pruning, defaults and the checks that need no expression language.
 //!
-//! CEL rules (`x-kubernetes-validations`) and `pattern` are not evaluated; the operator validates the same in Rust.
+//! CEL rules (`x-kubernetes-validations`) are not evaluated; the operator validates the same in Rust.
 
+use std::{cell::RefCell, collections::BTreeMap};
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::object::strings;
@@ -19,6 +22,12 @@ pub(super) fn prune_and_default(schema: &Value, value: &mut Value) {
             if !keeps_all && !additional.is_object() {
                 fields.retain(|name, _| known(name));
             }
+            // A null that is not allowed is a field that is not there, and gets its default.
+            let nullable = |name: &str| {
+                let inner = if known(name) { &schema["properties"][name] } else { additional };
+                inner["nullable"] == true || !inner.is_object()
+            };
+            fields.retain(|name, value| !value.is_null() || nullable(name));
             for (name, property) in properties.into_iter().flatten() {
                 if let Some(default) = property.get("default")
                     && !fields.contains_key(name)
@@ -59,6 +68,11 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<(String, Str
         ));
     }
     check_limits(schema, value, path, found);
+    if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
+        && !matches(pattern, text)
+    {
+        found.push((path.to_owned(), format!("Invalid value: \"{text}\": should match '{pattern}'")));
+    }
     match value {
         Value::Object(fields) => {
             for name in strings(&schema["required"]) {
@@ -100,6 +114,9 @@ fn has_type(schema: &Value, value: &Value) -> bool {
     if schema["x-kubernetes-int-or-string"] == true {
         return value.is_i64() || value.is_u64() || value.is_string();
     }
+    if value.is_null() && schema["nullable"] == true {
+        return true;
+    }
     match schema["type"].as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
@@ -109,6 +126,18 @@ fn has_type(schema: &Value, value: &Value) -> bool {
         Some("number") => value.is_number(),
         _ => true,
     }
+}
+
+/// Whether a text has the pattern somewhere in it. One that cannot be read is matched by nothing.
+fn matches(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        // Reading a pattern takes longer than all the rest of a check.
+        static KNOWN: RefCell<BTreeMap<String, Option<Regex>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let read = known.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
+        read.as_ref().is_some_and(|pattern| pattern.is_match(text))
+    })
 }
 
 fn below(path: &str, name: &str) -> String {

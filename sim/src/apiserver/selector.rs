@@ -66,6 +66,11 @@ impl Selector {
         Ok(Self { labels, fields })
     }
 
+    /// Whether it leaves nothing out.
+    pub(super) fn selects_all(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
     pub(super) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
         self.labels.iter().all(|term| term.matches(labels))
@@ -116,6 +121,17 @@ fn split_terms(selector: &str) -> impl Iterator<Item = &str> {
 }
 
 fn label_term(term: &str) -> Result<LabelTerm, ApiError> {
+    let read = read_label_term(term)?;
+    let (LabelTerm::Exists(key) | LabelTerm::Absent(key) | LabelTerm::In(key, _) | LabelTerm::NotIn(key, _)) =
+        &read;
+    let is_key = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+    if key.is_empty() || !key.chars().all(is_key) {
+        return Err(ApiError::bad_request(format!("unable to parse requirement: {term}")));
+    }
+    Ok(read)
+}
+
+fn read_label_term(term: &str) -> Result<LabelTerm, ApiError> {
     if let Some((key, value)) = term.split_once("!=") {
         return Ok(LabelTerm::NotIn(key.trim().to_owned(), vec![value.trim().to_owned()]));
     }

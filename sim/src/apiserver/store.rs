@@ -157,6 +157,31 @@ impl Store {
         })
     }
 
+    /// Objects of one kind as they were at a version that is remembered.
+    pub(super) fn entries_at(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        version: u64,
+    ) -> BTreeMap<Key, Arc<Value>> {
+        let now = self.entries(&resource.group, &resource.plural, namespace);
+        let mut then: BTreeMap<Key, Arc<Value>> =
+            now.map(|(key, object)| (key.clone(), object.clone())).collect();
+        let is_here = |key: &Key| {
+            key.group == resource.group
+                && key.plural == resource.plural
+                && (namespace.is_empty() || key.namespace == namespace)
+        };
+        let start = self.history.partition_point(|change| change.version <= version);
+        for change in self.history.range(start..).rev().filter(|change| is_here(&change.key)) {
+            match &change.before {
+                Some(before) => drop(then.insert(change.key.clone(), before.clone())),
+                None => drop(then.remove(&change.key)),
+            }
+        }
+        then
+    }
+
     /// Everything there is.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
         self.objects.iter()
@@ -178,6 +203,9 @@ impl Store {
         set_meta(&mut last, "resourceVersion", json!(self.version.to_string()));
         let object = Arc::new(last);
         let before = self.objects.remove(key);
+        if key.plural == "customresourcedefinitions" {
+            self.catalogue.undefine(&object);
+        }
         let change =
             Change { version: self.version, key: key.clone(), before, object: object.clone(), deleted: true };
         self.remember(change);

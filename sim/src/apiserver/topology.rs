@@ -74,6 +74,35 @@ pub(super) fn is_atomic_object(resource: &Resource, path: &[String]) -> bool {
     path.len() > 1 && ATOMIC_OBJECTS.contains(&field.as_str())
 }
 
+/// Built-in objects whose fields are data rather than structure.
+const MAPS: &[&str] = &[
+    "labels",
+    "annotations",
+    "data",
+    "binaryData",
+    "matchLabels",
+    "limits",
+    "requests",
+    "capacity",
+    "allocatable",
+];
+
+/// Whether what is at `path` is there or not apart from what is in it, so that who puts it there owns it: a map, or a
+/// list with keys.
+pub(super) fn is_owned_itself(resource: &Resource, path: &[String], value: &Value) -> bool {
+    let Some(field) = path.last() else { return false };
+    match value {
+        // It cannot be left out, and so nobody puts it there.
+        Value::Array(_) if field == "containers" => false,
+        Value::Array(_) => list_shape(resource, path) != Shape::Atomic,
+        Value::Object(_) if resource.custom && path.first().is_some_and(|first| first != "metadata") => {
+            schema_at(resource, path).is_some_and(|schema| schema["additionalProperties"].is_object())
+        }
+        Value::Object(_) => MAPS.contains(&field.as_str()),
+        _ => false,
+    }
+}
+
 fn schema_list_shape(schema: Option<&Value>) -> Shape {
     let Some(schema) = schema else { return Shape::Atomic };
     match schema["x-kubernetes-list-type"].as_str() {

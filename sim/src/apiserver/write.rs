@@ -176,6 +176,12 @@ impl Store {
         let live = self.get_existing(&write.key)?;
         let mut object = patched(&write.resource, &live, kind, patch)?;
         check_shape(&write.resource, &mut object)?;
+        for (field, expected) in [("name", &write.key.name), ("namespace", &write.key.namespace)] {
+            if meta(&object, field) != expected {
+                let message = format!("the {field} of the object does not match the {field} on the URL");
+                return Err(ApiError::bad_request(message));
+            }
+        }
         self.replace(write, &live, object)
     }
 
@@ -246,7 +252,7 @@ impl Store {
         check_preconditions(write, live, &proposed)?;
         let resource = &write.resource;
         let mut object = carried_over(write, live, proposed);
-        super::object::drop_nulls(&mut object);
+        drop_nulls_of(resource, &mut object);
         admission::on_update(resource, live, &mut object)?;
         check_finalizers(write, live, &object)?;
         if write.writer.operation == Operation::Update {
@@ -308,7 +314,7 @@ fn check_shape(resource: &Resource, object: &mut Value) -> Result<(), ApiError> 
     if !object.is_object() {
         return Err(ApiError::bad_request("the body of the request is no object"));
     }
-    super::object::drop_nulls(object);
+    drop_nulls_of(resource, object);
     let metadata = &object["metadata"];
     if !(metadata.is_null() || metadata.is_object()) {
         return Err(ApiError::bad_request("metadata is no object"));
@@ -325,6 +331,18 @@ fn check_shape(resource: &Resource, object: &mut Value) -> Result<(), ApiError> 
         }
     }
     Ok(())
+}
+
+/// To a built-in kind an explicit null is a field that is not there; what it is to a custom one, its schema says.
+fn drop_nulls_of(resource: &Resource, object: &mut Value) {
+    if resource.schema.is_none() {
+        super::object::drop_nulls(object);
+    } else {
+        super::object::drop_nulls(&mut object["metadata"]);
+        if let Some(fields) = object.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+    }
 }
 
 /// What a write through a subresource, or past it, cannot touch is taken from the live object.

@@ -35,7 +35,8 @@ fn give_up(draft: &mut Draft<'_>) {
 const NO_ANSWER: &str = "the application does not answer PROBE on its control queue: it must use ms2m-app, or speak docs/app-contract.md";
 
 fn check(draft: &mut Draft<'_>) {
-    draft.wake_after(RETRY);
+    // What is missing may be there in a moment, such as a consumer that the management API has not counted yet, or in hours.
+    draft.wake_after(draft.since(draft.phase_entered_at()).clamp(LOOK_AGAIN, LOOK_AGAIN_LATER));
     let Some(preflight) = &draft.seen.preflight else { return };
     if let Some(first) = preflight.findings.first() {
         let message = preflight.findings.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
@@ -105,5 +106,8 @@ fn probe(draft: &mut Draft<'_>) {
     }
 }
 
+/// How soon everything is looked at again while something is missing; each time as long after as it has waited already.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const LOOK_AGAIN_LATER: Duration = Duration::from_secs(2);
 /// A busy source may need a moment; to ask twice changes nothing.
 const PROBE_AGAIN: Duration = Duration::from_secs(3);

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::apiserver::{
-    delete::{DeleteOptions, FOREGROUND_FINALIZER, is_owned_by},
+    delete::{DeleteOptions, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, is_owned_by},
     object::{finalizers, is_terminating, items, meta, set_meta},
     store::{Key, Store},
 };
@@ -13,6 +13,7 @@ const MANAGER: &str = "kube-controller-manager";
 /// Deletes what has lost its owners, lets owners go whose dependents are gone, and empties dying namespaces.
 pub(super) fn collect(store: &mut Store) {
     delete_ownerless(store);
+    finish_orphaning(store);
     finish_foreground_deletions(store);
     empty_terminating_namespaces(store);
 }
@@ -33,26 +34,50 @@ fn delete_ownerless(store: &mut Store) {
     }
 }
 
-fn finish_foreground_deletions(store: &mut Store) {
-    let held: Vec<(Key, String)> = store
+/// Terminating objects that a finalizer holds; their uids.
+fn held_by(store: &Store, finalizer: &str) -> Vec<(Key, String)> {
+    store
         .all()
-        .filter(|(_, object)| {
-            is_terminating(object) && finalizers(object).iter().any(|one| one == FOREGROUND_FINALIZER)
-        })
+        .filter(|(_, object)| is_terminating(object) && finalizers(object).iter().any(|one| one == finalizer))
         .map(|(key, object)| (key.clone(), meta(object, "uid").to_owned()))
-        .collect();
-    for (key, uid) in held {
+        .collect()
+}
+
+fn let_go(store: &mut Store, key: &Key, finalizer: &str) {
+    store.rewrite(key, MANAGER, "", |owner| {
+        let left: Vec<String> = finalizers(owner).into_iter().filter(|one| one != finalizer).collect();
+        set_meta(owner, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
+    });
+}
+
+/// Dependents of an owner that was deleted with the policy `Orphan` forget it; then it goes.
+fn finish_orphaning(store: &mut Store) {
+    for (key, uid) in held_by(store, ORPHAN_FINALIZER) {
+        let dependents: Vec<Key> =
+            store.all().filter(|(_, object)| is_owned_by(object, &uid)).map(|(key, _)| key.clone()).collect();
+        for dependent in dependents {
+            store.rewrite(&dependent, MANAGER, "", |object| {
+                let left: Vec<Value> = items(&object["metadata"]["ownerReferences"])
+                    .iter()
+                    .filter(|reference| reference["uid"] != uid)
+                    .cloned()
+                    .collect();
+                set_meta(object, "ownerReferences", if left.is_empty() { Value::Null } else { json!(left) });
+            });
+        }
+        let_go(store, &key, ORPHAN_FINALIZER);
+    }
+}
+
+fn finish_foreground_deletions(store: &mut Store) {
+    for (key, uid) in held_by(store, FOREGROUND_FINALIZER) {
         let dependents: Vec<(Key, bool)> = store
             .all()
             .filter(|(_, object)| is_owned_by(object, &uid))
             .map(|(key, object)| (key.clone(), is_terminating(object)))
             .collect();
         if dependents.is_empty() {
-            store.rewrite(&key, MANAGER, "", |owner| {
-                let left: Vec<String> =
-                    finalizers(owner).into_iter().filter(|one| one != FOREGROUND_FINALIZER).collect();
-                set_meta(owner, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
-            });
+            let_go(store, &key, FOREGROUND_FINALIZER);
         }
         for (dependent, _) in dependents.into_iter().filter(|(_, is_going)| !is_going) {
             delete(store, &dependent);

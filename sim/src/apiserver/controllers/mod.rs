@@ -27,6 +27,7 @@ pub(super) fn settle(store: &mut Store, since: Timestamp) -> Duration {
         scheduler::bind_pods(store);
         jobs::advance(store);
         garbage::collect(store);
+        store.release_definitions();
         if store.version() == before {
             return TICK;
         }

@@ -148,7 +148,7 @@ async fn applying_a_status_to_nothing_creates_nothing_and_applying_needs_a_manag
         .body(b"{}".to_vec())
         .unwrap();
     let refused = client(&server).request::<Value>(request).await.unwrap_err();
-    assert_eq!(status(&refused).code, 400);
+    assert_eq!(status(&refused).code, 422);
 }
 
 #[tokio::test(start_paused = true)]
