@@ -2,7 +2,8 @@
 //!
 //! Replay converges only when the target applies faster (μ) than messages arrive (λ): the lag changes by λ − μ per
 //! second. The handover costs lag / μ and its own round trips, so the best moment is when that is small enough, and when
-//! the lag does not shrink, waiting buys nothing. See Dinh-Tuan & Jiang 2025 (arXiv 2509.05794), whose static rule is a special case.
+//! the lag does not shrink, waiting buys nothing. See Dinh-Tuan & Jiang 2025 (arXiv 2509.05794), whose static rule is a
+//! special case.
 
 use std::time::Duration;
 

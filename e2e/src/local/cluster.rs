@@ -48,6 +48,12 @@ pub(super) async fn client(work: &Path) -> anyhow::Result<Client> {
     Ok(client::build(config, dial, client::Timeouts::default())?)
 }
 
+/// What kind an object is of.
+pub(super) fn resource_of(object: &DynamicObject) -> anyhow::Result<ApiResource> {
+    let types = object.types.as_ref().context("an object has a kind")?;
+    Ok(ApiResource::from_gvk(&GroupVersionKind::try_from(types)?))
+}
+
 impl Cluster {
     /// Serves the API and starts the nodes.
     pub(super) async fn up(
@@ -100,11 +106,10 @@ impl Cluster {
     /// Creates an object.
     pub(super) async fn create(&self, object: Value) -> anyhow::Result<()> {
         let object: DynamicObject = serde_json::from_value(object)?;
-        let types = object.types.clone().context("an object has a kind")?;
-        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
+        let resource = resource_of(&object)?;
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), objects::NAMESPACE, &resource);
         let created = api.create(&PostParams::default(), &object).await;
-        created.with_context(|| format!("the API server refuses the {}", types.kind))?;
+        created.with_context(|| format!("the API server refuses the {}", resource.kind))?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     error::ApiError,
-    object::{finalizers, is_terminating, items, meta, seconds, set_meta},
+    object::{finalizers, is_terminating, items, meta, seconds, set_finalizers, set_meta},
     request::Query,
     resource::Resource,
     store::{Key, Store},
@@ -149,7 +149,7 @@ impl Store {
             let mut held = finalizers(&object);
             held.retain(|one| one != INSTANCES_FINALIZER);
             held.push(INSTANCES_FINALIZER.to_owned());
-            set_meta(&mut object, "finalizers", json!(held));
+            set_finalizers(&mut object, held);
         }
         if is_ready_to_go(resource, &object) {
             return Ok(Deletion::Gone(self.remove(key, object)));
@@ -213,11 +213,7 @@ impl Store {
             .map(|(key, _)| key.clone())
             .collect();
         for key in waiting {
-            self.rewrite(&key, "kube-apiserver", "", |object| {
-                let left: Vec<String> =
-                    finalizers(object).into_iter().filter(|one| one != INSTANCES_FINALIZER).collect();
-                set_meta(object, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
-            });
+            self.take_finalizer(&key, "kube-apiserver", INSTANCES_FINALIZER);
         }
     }
 }
@@ -231,7 +227,7 @@ fn hold_for_dependents(object: &mut Value, propagation: Propagation) {
         Propagation::Orphan => held.push(ORPHAN_FINALIZER.to_owned()),
         Propagation::Background => {}
     }
-    set_meta(object, "finalizers", if held.is_empty() { Value::Null } else { json!(held) });
+    set_finalizers(object, held);
 }
 
 /// Whether an object names the owner with this uid.

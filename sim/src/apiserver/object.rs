@@ -39,6 +39,11 @@ pub(super) fn finalizers(object: &Value) -> Vec<String> {
     strings(&object["metadata"]["finalizers"])
 }
 
+/// Sets them; an empty list is none.
+pub(super) fn set_finalizers(object: &mut Value, names: Vec<String>) {
+    set_meta(object, "finalizers", if names.is_empty() { Value::Null } else { names.into() });
+}
+
 /// The strings of a JSON list; others are left out.
 pub(super) fn strings(list: &Value) -> Vec<String> {
     items(list).iter().filter_map(Value::as_str).map(str::to_owned).collect()

@@ -6,7 +6,7 @@ use super::{
     admission,
     apply::apply,
     error::ApiError,
-    object::{finalizers, is_terminating, meta, same_content, set_meta},
+    object::{finalizers, is_terminating, meta, same_content, set_finalizers, set_meta},
     ownership::{Operation, Ownership, Writer, owned_difference, owned_fields},
     patch::{PatchKind, patched},
     resource::Resource,
@@ -245,6 +245,15 @@ impl Store {
         } else {
             self.commit(key.clone(), object);
         }
+    }
+
+    /// A controller is done with an object that its finalizer held back.
+    pub(super) fn take_finalizer(&mut self, key: &Key, manager: &str, finalizer: &str) {
+        self.rewrite(key, manager, "", |object| {
+            let mut left = finalizers(object);
+            left.retain(|one| one != finalizer);
+            set_finalizers(object, left);
+        });
     }
 
     /// The common end of update, patch and apply.

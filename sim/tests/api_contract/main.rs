@@ -7,6 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
 
+#[macro_use]
+#[path = "../shared/contract.rs"]
+mod contract;
+
 mod apply;
 mod built_in;
 mod custom;
@@ -18,27 +22,6 @@ mod patches;
 mod rig;
 mod updates;
 mod watches;
-
-macro_rules! contract {
-    ($($topic:ident: $($case:ident),+;)+) => {
-        mod simulated {
-            $($(
-                #[test]
-                fn $case() {
-                    $crate::rig::simulated(|rig| Box::pin($crate::$topic::$case(rig)));
-                }
-            )+)+
-        }
-        mod real {
-            $($(
-                #[test]
-                fn $case() {
-                    $crate::rig::real(stringify!($case), |rig| Box::pin($crate::$topic::$case(rig)));
-                }
-            )+)+
-        }
-    };
-}
 
 contract! {
     objects:

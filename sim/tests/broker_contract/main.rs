@@ -6,33 +6,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[macro_use]
+#[path = "../shared/contract.rs"]
+mod contract;
+
 mod adapter;
 mod bindings;
 mod consuming;
 mod publishing;
 mod rig;
 mod streams;
-
-macro_rules! contract {
-    ($($topic:ident: $($case:ident),+;)+) => {
-        mod simulated {
-            $($(
-                #[test]
-                fn $case() {
-                    $crate::rig::simulated(|rig| Box::pin($crate::$topic::$case(rig)));
-                }
-            )+)+
-        }
-        mod real {
-            $($(
-                #[test]
-                fn $case() {
-                    $crate::rig::real(stringify!($case), |rig| Box::pin($crate::$topic::$case(rig)));
-                }
-            )+)+
-        }
-    };
-}
 
 contract! {
     publishing:

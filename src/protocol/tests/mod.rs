@@ -9,5 +9,6 @@
 
 mod chaos;
 mod script;
+mod waiting;
 mod walk;
 mod world;

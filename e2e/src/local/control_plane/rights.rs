@@ -1,8 +1,10 @@
 use anyhow::Context as _;
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
+    api::{DynamicObject, PostParams},
 };
+
+use crate::local::cluster::resource_of;
 
 /// Who the operator is: the account of `deploy/rbac.yaml`.
 pub(super) const OPERATOR: &str = "system:serviceaccount:ms2m-system:ms2m-operator";
@@ -12,9 +14,7 @@ const RBAC: &str = include_str!("../../../../deploy/rbac.yaml");
 /// Grants the operator what a user would, and nothing else: a right that is missing there is missing here.
 pub(super) async fn grant(client: &Client) -> anyhow::Result<()> {
     for object in roles_and_bindings()? {
-        let types = object.types.clone().context("an object has a kind")?;
-        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        let api = Api::<DynamicObject>::all_with(client.clone(), &resource_of(&object)?);
         api.create(&PostParams::default(), &object).await.context("deploy/rbac.yaml is refused")?;
     }
     Ok(())

@@ -43,13 +43,6 @@ fn held_by(store: &Store, finalizer: &str) -> Vec<(Key, String)> {
         .collect()
 }
 
-fn let_go(store: &mut Store, key: &Key, finalizer: &str) {
-    store.rewrite(key, MANAGER, "", |owner| {
-        let left: Vec<String> = finalizers(owner).into_iter().filter(|one| one != finalizer).collect();
-        set_meta(owner, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
-    });
-}
-
 /// Dependents of an owner that was deleted with the policy `Orphan` forget it; then it goes.
 fn finish_orphaning(store: &mut Store) {
     for (key, uid) in held_by(store, ORPHAN_FINALIZER) {
@@ -65,7 +58,7 @@ fn finish_orphaning(store: &mut Store) {
                 set_meta(object, "ownerReferences", if left.is_empty() { Value::Null } else { json!(left) });
             });
         }
-        let_go(store, &key, ORPHAN_FINALIZER);
+        store.take_finalizer(&key, MANAGER, ORPHAN_FINALIZER);
     }
 }
 
@@ -77,7 +70,7 @@ fn finish_foreground_deletions(store: &mut Store) {
             .map(|(key, object)| (key.clone(), is_terminating(object)))
             .collect();
         if dependents.is_empty() {
-            let_go(store, &key, FOREGROUND_FINALIZER);
+            store.take_finalizer(&key, MANAGER, FOREGROUND_FINALIZER);
         }
         for (dependent, _) in dependents.into_iter().filter(|(_, is_going)| !is_going) {
             delete(store, &dependent);

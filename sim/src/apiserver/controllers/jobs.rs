@@ -72,10 +72,7 @@ fn count_ended_pods(store: &mut Store, key: &Key, job: &Value) {
 }
 
 fn release(store: &mut Store, pod: &Key) {
-    store.rewrite(pod, MANAGER, "", |pod| {
-        let left: Vec<String> = finalizers(pod).into_iter().filter(|one| one != TRACKING_FINALIZER).collect();
-        set_meta(pod, "finalizers", if left.is_empty() { Value::Null } else { json!(left) });
-    });
+    store.take_finalizer(pod, MANAGER, TRACKING_FINALIZER);
 }
 
 /// A pod whose Job is gone or going has nobody left to be counted by.
