@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
-use ms2m_sim::{
-    report::Verdict,
-    world::{Scenario, run},
-};
+use ms2m_sim::{plan::Scenario, report::Verdict, world::run};
 
 /// Messages per second.
 const RATES: [u32; 3] = [10, 60, 120];
@@ -25,7 +22,7 @@ fn in_virtual_time(c: &mut Criterion, what: &str, measure: fn(&Verdict) -> Optio
                 b.iter_custom(|iterations| {
                     let taken = (0..iterations).map(|_| {
                         seed += 1;
-                        let verdict = run(&Scenario { rate: f64::from(*rate), ..Scenario::new(seed) });
+                        let verdict = run(Scenario::new(seed).at_rate(f64::from(*rate), 3));
                         assert!(verdict.holds(), "seed {seed}: {:?}", verdict.violations);
                         Duration::from_millis(measure(&verdict).expect("the migration is complete"))
                     });

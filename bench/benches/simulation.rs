@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "criterion's macros generate public items")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ms2m_sim::world::{Scenario, run};
+use ms2m_sim::{plan::Scenario, world::run};
 
 fn whole_run(c: &mut Criterion) {
     let mut group = c.benchmark_group("simulation");
@@ -11,7 +11,7 @@ fn whole_run(c: &mut Criterion) {
     group.bench_function("default scenario", |b| {
         b.iter(|| {
             seed += 1;
-            let verdict = run(&Scenario::new(seed));
+            let verdict = run(Scenario::new(seed));
             assert!(verdict.holds(), "seed {seed}: {:?}", verdict.violations);
         });
     });

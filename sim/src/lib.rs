@@ -4,7 +4,9 @@
 pub mod amqp;
 pub mod apiserver;
 pub mod determinism;
+pub mod explore;
 pub mod kubelet;
 pub mod network;
+pub mod plan;
 pub mod report;
 pub mod world;

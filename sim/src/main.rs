@@ -1,21 +1,29 @@
-//! `cargo sim`: one run, or the same run twice.
+//! `cargo sim`: one run, or many.
 
 use std::{
+    ffi::OsString,
     fmt::Write as _,
     io::{IsTerminal as _, Write as _},
     ops::Range,
-    process::{Command, ExitCode},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use ms2m_sim::{
     determinism,
-    report::{Style, render},
-    world::{Fault, Mistake, Scenario, run},
+    explore::{Child, Class, Comparison, Pool, Sweep, compare_twice},
+    plan::{Fault, FaultKind, Plan, Scenario, Step},
+    report::{Failure, Style, render},
+    world::{Mistake, run},
 };
 
-/// A migration in a simulated world, deterministic by its seed.
+/// Migrations in a simulated world, deterministic by their plan.
+///
+/// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed, 5 a rare
+/// path was never reached, 2 the command makes no sense.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim")]
 struct Cli {
@@ -25,8 +33,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run one migration under traffic; exit code 0 only when every invariant of docs/protocol.md holds
+    /// Run one plan; exit code 0 only when every invariant of docs/protocol.md holds
     Run(RunArgs),
+    /// Run many seeds, each with its own scenario and faults, each in a process of its own
+    Sweep(SweepArgs),
+    /// Print a plan as JSON, for `run --plan`
+    Plan(Shape),
     /// Run each seed twice, in processes of their own, and show the first line of the trace that differs
     CheckDeterminism {
         /// Seeds, such as `0..10`; the end is not included
@@ -35,15 +47,7 @@ enum Task {
         #[command(flatten)]
         shape: Shape,
     },
-    /// Run many seeds, each in a process of its own; one line each
-    Seeds {
-        /// Seeds, such as `0..100`; the end is not included
-        #[arg(long, value_parser = seeds)]
-        seeds: Range<u64>,
-        #[command(flatten)]
-        shape: Shape,
-    },
-    /// List the faults
+    /// List the kinds of faults, and the steps at which they can strike
     Faults,
     /// List the mistakes
     Mistakes,
@@ -51,9 +55,6 @@ enum Task {
 
 #[derive(Args)]
 struct RunArgs {
-    /// What all randomness is drawn from
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
     shape: Shape,
     /// Print one JSON object instead of the timeline
@@ -64,48 +65,75 @@ struct RunArgs {
     trace: bool,
 }
 
+#[derive(Args)]
+struct SweepArgs {
+    /// Seeds, such as `0..2000`; the end is not included
+    #[arg(long, value_parser = seeds)]
+    seeds: Range<u64>,
+    /// How many runs beside each other; as many as processors where it is left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Stop when so much time has passed, such as 10m
+    #[arg(long, value_parser = duration)]
+    time: Option<Duration>,
+    /// Folder for the plans of failures
+    #[arg(long, default_value = "target/sim/failures")]
+    failures: PathBuf,
+}
+
 /// What a run is made of.
 #[derive(Args, Clone)]
 struct Shape {
+    /// What all randomness is drawn from
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The seed's own scenario and faults
+    #[arg(long, conflicts_with_all = ["rate", "producers", "mistake", "plan"])]
+    random: bool,
+    /// A plan that was saved
+    #[arg(long, conflicts_with_all = ["seed", "rate", "producers", "mistake"])]
+    plan: Option<PathBuf>,
     /// Messages per second, of all producers together
     #[arg(long, default_value_t = 10.0, value_parser = rate)]
     rate: f64,
     /// How many producers publish
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     producers: u32,
-    /// What is broken on purpose; `random` takes one by the seed, and `cargo sim faults` lists them
+    /// What breaks: kind@step, such as crash-operator@Replaying; may be given several times
     #[arg(long)]
-    fault: Option<String>,
+    fault: Vec<Fault>,
     /// What the user got wrong; `cargo sim mistakes` lists them
     #[arg(long)]
     mistake: Option<Mistake>,
 }
 
 impl Shape {
-    fn scenario(&self, seed: u64) -> anyhow::Result<Scenario> {
-        let scenario = Scenario {
-            rate: self.rate,
-            producers: self.producers,
-            mistake: self.mistake,
-            ..Scenario::new(seed)
-        };
-        Ok(match self.fault.as_deref() {
-            None => scenario,
-            Some("random") => {
-                let all = Fault::all();
-                // A multiplicative hash: neighbouring seeds take unlike faults.
-                let pick = usize::try_from(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33)? % all.len();
-                scenario.with_fault(all[pick])
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = match &self.plan {
+            Some(file) => Plan::load(file)?,
+            None if self.random => Plan::random(self.seed),
+            None => {
+                let scenario = Scenario::new(self.seed).at_rate(self.rate, self.producers);
+                Scenario { mistake: self.mistake, ..scenario }.into()
             }
-            Some(name) => scenario.with_fault(name.parse()?),
-        })
+        };
+        plan.faults.extend(self.fault.iter().cloned());
+        match plan.check() {
+            Ok(()) => Ok(plan),
+            Err(problem) => bail!("{problem}"),
+        }
     }
 
-    fn args(&self) -> Vec<String> {
-        let mut args = vec![format!("--rate={}", self.rate), format!("--producers={}", self.producers)];
-        args.extend(self.fault.as_ref().map(|fault| format!("--fault={fault}")));
+    fn args(&self, seed: u64) -> Vec<OsString> {
+        let mut args = vec![format!("--seed={seed}")];
+        if self.random {
+            args.push("--random".to_owned());
+        } else {
+            args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
+        }
+        args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
         args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
-        args
+        args.into_iter().map(OsString::from).collect()
     }
 }
 
@@ -121,20 +149,27 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     range.filter(|range| !range.is_empty()).ok_or_else(|| "seeds are written like 0..10".to_owned())
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let number =
+        |suffix: char, factor: u64| text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(factor);
+    let seconds = number('s', 1).or_else(|| number('m', 60)).or_else(|| number('h', 3_600));
+    seconds.map(Duration::from_secs).ok_or_else(|| "a time is written like 90s, 10m or 1h".to_owned())
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
     determinism::reexec_without_aslr();
     let result = match cli.task {
         Task::Run(args) => run_one(&args),
+        Task::Sweep(args) => sweep(&args),
+        Task::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
         Task::CheckDeterminism { seeds, shape } => check_determinism(seeds, &shape),
-        Task::Seeds { seeds, shape } => run_many(seeds, &shape),
-        Task::Faults => list(Fault::all()),
+        Task::Faults => list_faults(),
         Task::Mistakes => list(Mistake::ALL),
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
@@ -146,8 +181,8 @@ fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("standard output was closed")
 }
 
-fn run_one(args: &RunArgs) -> anyhow::Result<bool> {
-    let verdict = run(&args.shape.scenario(args.seed)?);
+fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
+    let verdict = run(args.shape.plan()?);
     if args.json {
         print(&format!("{}\n", serde_json::to_string(&verdict)?))?;
     } else {
@@ -161,89 +196,59 @@ fn run_one(args: &RunArgs) -> anyhow::Result<bool> {
         text.push_str(&render(&verdict, style));
         print(&text)?;
     }
-    Ok(verdict.holds())
-}
-
-/// The trace of a run in a process of its own, its last line the verdict's hash.
-fn trace_of(seed: u64, shape: &Shape) -> anyhow::Result<Vec<String>> {
-    let output = Command::new(std::env::current_exe()?)
-        .args(["run", "--trace", &format!("--seed={seed}")])
-        .args(shape.args())
-        .output()
-        .context("the run cannot be started")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    // Real time is in the report, and differs.
-    let lines = text.lines().map(|line| line.split(" · trace ").next().unwrap_or(line).to_owned());
-    if output.status.code().is_none_or(|code| code > 1) {
-        bail!("seed {seed} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(match verdict.failure() {
+        None => Class::Holds,
+        Some(Failure::Safety) => Class::Safety,
+        Some(Failure::Liveness) => Class::Liveness,
     }
-    Ok(lines.collect())
+    .code())
 }
 
-fn check_determinism(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<bool> {
+fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
+    let sweep = Sweep {
+        seeds: args.seeds.clone(),
+        pool: Pool::new(args.jobs.map(usize::from)),
+        time: args.time,
+        failures: args.failures.clone(),
+    };
+    let swept = sweep.run(&Child::this_program()?, |failure| println!("{failure}"));
+    print(&swept.render())?;
+    Ok(swept.worst().code())
+}
+
+fn check_determinism(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<u8> {
+    let child = Child::this_program()?;
     let mut same = true;
     for seed in seeds {
-        let (first, second) = (trace_of(seed, shape)?, trace_of(seed, shape)?);
-        let differs = first.iter().zip(&second).position(|(a, b)| a != b);
-        let differs =
-            differs.or_else(|| (first.len() != second.len()).then(|| first.len().min(second.len())));
-        match differs {
-            None => print(&format!("seed {seed}: {} lines, identical\n", first.len()))?,
-            Some(at) => {
+        match compare_twice(&child, &shape.args(seed), 0).with_context(|| format!("seed {seed}"))? {
+            Comparison::Same { lines, hash } => {
+                print(&format!("seed {seed}: {lines} lines, identical · {hash}\n"))?;
+            }
+            Comparison::Differs { line, first, second } => {
                 same = false;
-                let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_else(|| "(ended)".to_owned());
-                let text = format!(
-                    "seed {seed}: line {} differs\n  first   {}\n  second  {}\n",
-                    at + 1,
-                    line(&first),
-                    line(&second)
-                );
-                print(&text)?;
+                print(&format!("seed {seed}: line {line} differs\n  first   {first}\n  second  {second}\n"))?;
             }
         }
     }
-    Ok(same)
+    Ok(u8::from(!same))
 }
 
-fn run_many(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<bool> {
-    let (mut held, mut broken) = (0_u64, Vec::new());
-    for seed in seeds {
-        let output = Command::new(std::env::current_exe()?)
-            .args(["run", "--json", &format!("--seed={seed}")])
-            .args(shape.args())
-            .output()
-            .context("the run cannot be started")?;
-        let line = String::from_utf8_lossy(&output.stdout);
-        let summary = match serde_json::from_str::<serde_json::Value>(&line) {
-            Ok(verdict) => format!(
-                "{} {}, published {}, lost {}, pause {} ms, {} ms of real time",
-                verdict["outcome"].as_str().unwrap_or("?"),
-                verdict["fault"].as_str().unwrap_or("without a fault"),
-                verdict["published"],
-                verdict["lost"],
-                verdict["pause_ms"],
-                verdict["wall_ms"],
-            ),
-            Err(_) => format!("crashed: {}", String::from_utf8_lossy(&output.stderr)),
-        };
-        if output.status.success() {
-            held += 1;
-            print(&format!("seed {seed}: {summary}\n"))?;
-        } else {
-            broken.push(seed);
-            let reproduce = shape.args().join(" ");
-            print(&format!(
-                "seed {seed}: BROKEN {summary}\n  REPRODUCE WITH: cargo sim run --seed={seed} {reproduce}\n"
-            ))?;
-        }
+fn list_faults() -> anyhow::Result<u8> {
+    print("kinds:\n")?;
+    for kind in FaultKind::all() {
+        print(&format!("  {kind}\n"))?;
     }
-    print(&format!("{held} hold, {} broken {broken:?}\n", broken.len()))?;
-    Ok(broken.is_empty())
+    print("steps:\n")?;
+    for step in Step::all() {
+        print(&format!("  {step}\n"))?;
+    }
+    print("  write-N\n")?;
+    Ok(0)
 }
 
-fn list(names: impl IntoIterator<Item = impl ToString>) -> anyhow::Result<bool> {
+fn list(names: impl IntoIterator<Item = impl ToString>) -> anyhow::Result<u8> {
     for name in names {
         print(&format!("{}\n", name.to_string()))?;
     }
-    Ok(true)
+    Ok(0)
 }

@@ -71,7 +71,9 @@ pub fn build(
     dial: Arc<dyn Dial>,
     timeouts: Timeouts,
 ) -> Result<kube::Client, kube::Error> {
-    config.headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
+    if config.headers.iter().all(|(name, _)| name != header::USER_AGENT) {
+        config.headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
+    }
     let mut connector = TimeoutConnector::new(DialConnector::new(&config, dial)?);
     connector.set_connect_timeout(Some(timeouts.connect));
     connector.set_read_timeout(Some(timeouts.read));

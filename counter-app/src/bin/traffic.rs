@@ -35,6 +35,9 @@ struct Arguments {
     /// Messages per second, of all producers together.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
+    /// Bytes that a body is longer than it must be.
+    #[arg(long, default_value_t = 0)]
+    padding: usize,
     /// Ends after so many seconds.
     #[arg(long, conflicts_with = "messages")]
     seconds: Option<u64>,
@@ -67,8 +70,8 @@ async fn main() -> anyhow::Result<()> {
         (None, Some(messages)) => Until::Messages(messages),
         (None, None) => Until::Stopped,
     };
-    let (producers, rate) = (arguments.producers, arguments.rate);
-    let config = TrafficConfig { uri, exchange, routing_key, producers, rate, until };
+    let (producers, rate, padding) = (arguments.producers, arguments.rate, arguments.padding);
+    let config = TrafficConfig { uri, exchange, routing_key, producers, rate, padding, until };
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async {

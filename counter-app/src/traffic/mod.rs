@@ -28,6 +28,8 @@ pub struct TrafficConfig {
     pub producers: u32,
     /// Messages per second, of all producers together.
     pub rate: f64,
+    /// How many bytes a body is longer than it must be: spaces at its end.
+    pub padding: usize,
     /// When it ends by itself.
     pub until: Until,
 }
@@ -104,7 +106,7 @@ mod tests {
 
     fn config(producers: u32, rate: f64, until: Until) -> TrafficConfig {
         let (exchange, routing_key) = ("work".to_owned(), "work".to_owned());
-        TrafficConfig { uri: AMQPUri::default(), exchange, routing_key, producers, rate, until }
+        TrafficConfig { uri: AMQPUri::default(), exchange, routing_key, producers, rate, padding: 0, until }
     }
 
     #[test]

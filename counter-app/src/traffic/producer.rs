@@ -42,7 +42,7 @@ pub async fn run_producer(
         }
         let value = value_of(index, seq);
         record.sending(&MessageId { producer: producer.clone(), seq }, value);
-        let body = format!(r#"{{"value":{value}}}"#);
+        let body = format!(r#"{{"value":{value}}}{:1$}"#, "", config.padding);
         let done = publisher.publish(&config.routing_key, body.as_bytes()).await;
         record.confirmed(&done.id, value, done.attempts);
     }

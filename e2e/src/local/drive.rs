@@ -109,6 +109,7 @@ impl<'a> Drive<'a> {
             routing_key: objects::ROUTING_KEY.to_owned(),
             producers: self.options.producers,
             rate: self.options.rate,
+            padding: 0,
             until: Until::Stopped,
         };
         let (stop, stopped) = oneshot::channel();
@@ -220,7 +221,7 @@ impl<'a> Drive<'a> {
         }
         Ok(Verdict {
             migration: MigrationReport::from(&self.status),
-            fault: self.fault(),
+            faults: self.fault().into_iter().collect(),
             published,
             applied: survivor.state.count,
             lost: comparison.lost_count(),

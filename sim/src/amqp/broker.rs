@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -27,13 +27,20 @@ pub(super) struct Broker {
     /// Publishes are routed, but not confirmed.
     pub(super) withholds_confirms: bool,
     pub(super) generated_names: u64,
+    /// The last control messages, oldest first.
+    pub(super) recent_control: VecDeque<Arc<Message>>,
 }
+
+/// How many control messages are remembered.
+const RECENT_CONTROL_MAX: usize = 32;
 
 /// A connection.
 pub(super) struct Client {
     pub(super) name: String,
     pub(super) outbox: UnboundedSender<AMQPFrame>,
     pub(super) channels: BTreeMap<u16, Channel>,
+    /// Bytes of a body in one frame, as it was negotiated.
+    pub(super) body_bytes_max: usize,
 }
 
 /// A channel.
@@ -130,6 +137,12 @@ impl Broker {
                 .collect()
         };
         let message = Arc::new(message);
+        if message.is_control() {
+            self.recent_control.push_back(message.clone());
+            if self.recent_control.len() > RECENT_CONTROL_MAX {
+                self.recent_control.pop_front();
+            }
+        }
         for target in &targets {
             if let Some(queue) = self.queues.get_mut(target) {
                 queue.push(message.clone());
@@ -193,7 +206,8 @@ impl Broker {
         self.send(client, AMQPFrame::Method(channel, method));
         let header = AMQPContentHeader { class_id: 60, body_size: message.body.len() as u64, properties };
         self.send(client, AMQPFrame::Header(channel, header));
-        for part in message.body.chunks(FRAME_BODY_MAX) {
+        let most = self.clients.get(&client).map_or(FRAME_BODY_MAX, |client| client.body_bytes_max);
+        for part in message.body.chunks(most.max(1)) {
             self.send(client, AMQPFrame::Body(channel, part.to_vec()));
         }
     }
@@ -359,5 +373,5 @@ impl Broker {
     }
 }
 
-/// Bytes of a body in one frame; below the frame size that is negotiated.
-const FRAME_BODY_MAX: usize = 65_536;
+/// Bytes of a body in one frame until another size is negotiated.
+pub(super) const FRAME_BODY_MAX: usize = 65_536;

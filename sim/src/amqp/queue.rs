@@ -4,6 +4,7 @@ use amq_protocol::{
     protocol::basic::AMQPProperties,
     types::{AMQPValue, FieldTable},
 };
+use ms2m_app::contract::HEADER_CONTROL;
 
 /// A message as it was published.
 #[derive(Debug)]
@@ -15,6 +16,20 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Whether it is a command, a reply or a marker of the protocol.
+    pub(super) fn is_control(&self) -> bool {
+        let to = |prefix: &str| self.routing_key.starts_with(prefix);
+        let marker =
+            self.properties.headers().as_ref().is_some_and(|h| h.inner().contains_key(HEADER_CONTROL));
+        self.exchange.is_empty()
+            && (marker || ((to("ms2m.control.") || to("ms2m.replies.")) && !self.is_flush()))
+    }
+
+    /// What an application publishes to itself.
+    fn is_flush(&self) -> bool {
+        self.body.is_empty()
+    }
+
     pub(super) fn is_persistent(&self) -> bool {
         self.properties.delivery_mode() == &Some(2)
     }

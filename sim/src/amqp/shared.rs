@@ -5,7 +5,7 @@ use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
-    broker::{BindingView, Broker, Client, QueueSnapshot},
+    broker::{BindingView, Broker, Client, FRAME_BODY_MAX, QueueSnapshot},
     queue::{Message, Queue, text},
     routing::{Binding, Exchange},
     session::Session,
@@ -31,7 +31,9 @@ impl SharedBroker {
         let mut broker = self.lock();
         broker.next_client += 1;
         let client = broker.next_client;
-        broker.clients.insert(client, Client { name: String::new(), outbox, channels: Default::default() });
+        let channels = Default::default();
+        let fresh = Client { name: String::new(), outbox, channels, body_bytes_max: FRAME_BODY_MAX };
+        broker.clients.insert(client, fresh);
         (client, Session::new(client), frames)
     }
 
@@ -73,6 +75,29 @@ impl SharedBroker {
         for client in named {
             broker.end_client(client);
         }
+    }
+
+    /// Puts every control message of the last while into its queue once more, the latest first, as a broker that delivers
+    /// at least once may: commands, replies and markers. What has lost its queue is left out.
+    pub fn repeat_control(&self) -> usize {
+        let mut broker = self.lock();
+        let recent: Vec<_> = broker.recent_control.iter().rev().cloned().collect();
+        let mut repeated = 0;
+        for message in recent {
+            let queue = message.routing_key.clone();
+            if let Some(known) = broker.queues.get_mut(&queue) {
+                known.push(message);
+                repeated += 1;
+                broker.deliver(&queue);
+            }
+        }
+        repeated
+    }
+
+    /// Adds a binding, past the network.
+    pub fn bind(&self, binding: &BindingView) {
+        let BindingView { exchange, queue, routing_key } = binding.clone();
+        self.lock().bind(Binding { exchange, queue, routing_key, arguments: Default::default() });
     }
 
     /// From now on publishes are routed but not confirmed, or confirmed again.

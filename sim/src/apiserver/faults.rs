@@ -129,21 +129,31 @@ pub(super) struct Verdict {
 
 /// The faults in force.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults {
+    in_force: Vec<(u64, Fault)>,
+    added: u64,
+}
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+    pub(super) fn add(&mut self, fault: Fault) -> u64 {
+        self.added += 1;
+        self.in_force.push((self.added, fault));
+        self.added
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        self.in_force.retain(|(known, _)| *known != id);
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.in_force.clear();
     }
 
     /// Judges a request, and uses up the faults that hit it.
     pub(super) fn judge(&mut self, request: &RequestRecord) -> Verdict {
         let mut verdict = Verdict::default();
-        for fault in self.0.iter_mut().filter(|fault| fault.on.matches(request)) {
+        let hit = self.in_force.iter_mut().map(|(_, fault)| fault);
+        for fault in hit.filter(|fault| fault.on.matches(request)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -159,7 +169,7 @@ impl Faults {
                 FaultEffect::Delay { ms } => verdict.delay = Some(Duration::from_millis(u64::from(ms))),
             }
         }
-        self.0.retain(|fault| fault.times > 0);
+        self.in_force.retain(|(_, fault)| fault.times > 0);
         verdict
     }
 }

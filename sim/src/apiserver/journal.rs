@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -38,6 +38,8 @@ pub struct RequestRecord {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     records: VecDeque<RequestRecord>,
+    /// How many writes there were, by field manager.
+    writes: BTreeMap<String, u32>,
 }
 
 impl Journal {
@@ -54,10 +56,17 @@ impl Journal {
             changed = record.changed,
             "request"
         );
+        if record.verb.is_write() {
+            *self.writes.entry(record.manager.clone()).or_default() += 1;
+        }
         if self.records.len() == RECORDS_MAX {
             self.records.pop_front();
         }
         self.records.push_back(record);
+    }
+
+    pub(super) fn writes_of(&self, manager: &str) -> u32 {
+        self.writes.get(manager).copied().unwrap_or_default()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &RequestRecord> {

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::{
     access::Denied,
     controllers,
+    delete::DeleteOptions,
     error::ApiError,
     faults::{Fault, Faults, RequestMatch},
     journal::{Journal, RequestRecord},
@@ -153,6 +154,17 @@ impl ApiServer {
         })
     }
 
+    /// Deletes an object as a user does, past the network; false when there is none.
+    pub fn delete(&self, group: &str, plural: &str, namespace: &str, name: &str) -> bool {
+        self.with_state(|state| {
+            let resource = state.store.catalogue.get(group, plural).cloned();
+            resource.is_some_and(|resource| {
+                let key = Key::new(&resource, namespace, name);
+                state.store.delete(&resource, &key, &DeleteOptions::background()).is_ok()
+            })
+        })
+    }
+
     /// An object, past the network.
     pub fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = Key {
@@ -174,9 +186,14 @@ impl ApiServer {
         self.lock().store.version()
     }
 
-    /// Takes a fault into force.
-    pub fn inject(&self, fault: Fault) {
-        self.lock().faults.add(fault);
+    /// Takes a fault into force; returns what [`Self::withdraw`] knows it by.
+    pub fn inject(&self, fault: Fault) -> u64 {
+        self.lock().faults.add(fault)
+    }
+
+    /// Ends a fault, if it has not used itself up.
+    pub fn withdraw(&self, fault: u64) {
+        self.lock().faults.remove(fault);
     }
 
     /// Ends all faults, stalled watches included.
@@ -228,6 +245,17 @@ impl ApiServer {
             record.plural == plural && matches!(record.verb, Verb::Get | Verb::List)
         };
         self.lock().journal.iter().filter(is_look).count()
+    }
+
+    /// How many writes a field manager has asked for so far, refused and idle ones included.
+    pub fn writes_of(&self, manager: &str) -> u32 {
+        self.lock().journal.writes_of(manager)
+    }
+
+    /// How often single objects of a kind were read so far.
+    pub fn gets_of(&self, plural: &str) -> usize {
+        let is_get = |record: &&RequestRecord| record.plural == plural && record.verb == Verb::Get;
+        self.lock().journal.iter().filter(is_get).count()
     }
 
     /// Every write so far, refused and idle ones included.

@@ -42,6 +42,7 @@ mod virtual_clock;
 
 pub use aslr::reexec_without_aslr;
 pub use lockstep::client_threads;
+pub use processor::PROCESSOR;
 pub use simulation::run;
 pub use trace::{take_trace, trace, trace_hash};
 pub use trace_layer::TraceLayer;

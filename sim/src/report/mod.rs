@@ -7,9 +7,11 @@ mod narrate;
 mod render;
 mod timeline;
 mod verdict;
+mod workload;
 
 pub use migration::MigrationReport;
 pub use narrate::narrate;
 pub use render::{Style, render};
 pub use timeline::{Event, Lane, Timeline};
-pub use verdict::{OperatorReport, Verdict, Violation};
+pub use verdict::{Belief, Failure, OperatorReport, Verdict, Violation};
+pub use workload::WorkloadReport;

@@ -28,6 +28,13 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
     }
     out.push('\n');
     let _ = writeln!(out, "{}", headline(verdict, style));
+    figures(&mut out, verdict);
+    remarks(&mut out, verdict, style);
+    out
+}
+
+/// How it went, in numbers.
+fn figures(out: &mut String, verdict: &Verdict) {
     if !verdict.migration.phase_ms.is_empty() {
         let phases: Vec<String> =
             verdict.migration.phase_ms.iter().map(|(phase, ms)| format!("{phase:?} {ms} ms")).collect();
@@ -48,12 +55,30 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
     if !verdict.migration.message.is_empty() {
         let _ = writeln!(out, "  outcome     {}: {}", verdict.migration.reason, verdict.migration.message);
     }
+}
+
+/// What else is to be said: what it needed, what is excused, what broke, how to repeat it.
+fn remarks(out: &mut String, verdict: &Verdict, style: Style) {
+    let ms = |ms: Option<u64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"));
     if let Some(operator) = &verdict.operator {
         let mib = operator.resident_max_kib as f64 / 1024.0;
         let _ = writeln!(
             out,
             "  operator    {mib:.1} MiB resident at most · looked {} times in {} ms after the end",
             operator.looks_after_the_end, operator.silence_ms
+        );
+    }
+    for workload in &verdict.workloads {
+        let _ = writeln!(
+            out,
+            "  {:<11} {} · pause {} · published {} · applied {} · lost {}{}",
+            workload.name,
+            workload.migration.outcome,
+            ms(workload.migration.pause_ms),
+            workload.published,
+            workload.applied,
+            workload.lost,
+            workload.excuse.map(|excuse| format!(" · excused: {excuse}")).unwrap_or_default(),
         );
     }
     if let Some(excuse) = verdict.excuse {
@@ -71,11 +96,13 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
         let _ =
             writeln!(out, "  run         seed {seed} · trace {hash} · {} ms of real time", verdict.wall_ms);
     }
-    out
 }
 
 fn headline(verdict: &Verdict, style: Style) -> String {
-    let fault = verdict.fault.as_ref().map(|fault| format!(", with {fault}")).unwrap_or_default();
+    let fault = match verdict.faults.as_slice() {
+        [] => String::new(),
+        faults => format!(", with {}", faults.join(", ")),
+    };
     if verdict.holds() {
         paint(&format!("✔ {}{fault}: every invariant holds", verdict.migration.outcome), "32", style)
     } else {

@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::{MigrationReport, Timeline};
+use super::{MigrationReport, Timeline, WorkloadReport};
 
 /// What a run proved, or what it broke.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -8,12 +10,15 @@ pub struct Verdict {
     /// The seed; none on real parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// How the migration went.
+    /// How the migration went; of several, the first.
     #[serde(flatten)]
     pub migration: MigrationReport,
-    /// What was broken on purpose.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fault: Option<String>,
+    /// Each of several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadReport>,
+    /// What was broken on purpose, in the order of the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
     /// Messages that the broker confirmed.
     pub published: u64,
     /// Messages in the surviving owner's state.
@@ -30,8 +35,14 @@ pub struct Verdict {
     /// Why a loss is nobody's fault: a RAM was lost in a way that the protocol does not promise to survive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excuse: Option<&'static str>,
-    /// Which invariants broke; empty when all hold.
+    /// Which invariants broke, in the order in which it was noticed; empty when all hold.
     pub violations: Vec<Violation>,
+    /// Rare points that were reached.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub reached: BTreeSet<String>,
+    /// What each party believed when the first invariant broke.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beliefs: Vec<Belief>,
     /// Hash of the trace: the same for the same seed, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_hash: Option<String>,
@@ -66,9 +77,37 @@ pub struct Violation {
     pub message: String,
 }
 
+/// What a party took for the case at some moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Belief {
+    /// Who.
+    pub party: String,
+    /// What.
+    pub belief: String,
+}
+
+/// What kind of promise was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// Something bad happened.
+    Safety,
+    /// Something good did not happen in time.
+    Liveness,
+}
+
 impl Verdict {
     /// Whether every invariant held.
     pub fn holds(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// What kind of promise was broken, if one was; safety before liveness.
+    pub fn failure(&self) -> Option<Failure> {
+        let is_liveness = |violation: &Violation| violation.invariant == "Converges";
+        match self.violations.as_slice() {
+            [] => None,
+            all if all.iter().all(is_liveness) => Some(Failure::Liveness),
+            _ => Some(Failure::Safety),
+        }
     }
 }

@@ -1,20 +1,25 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header::USER_AGENT};
 use ms2m::kubernetes::client;
 use ms2m_app::io::SystemClock;
 use ms2m_counter::{
     OutputTo,
     traffic::{SharedRecord, TrafficConfig, Until, run_traffic},
 };
+use serde_json::Value;
 use tokio::sync::watch;
 use turmoil::Sim;
 
-use super::{CounterProgram, Machines, Mistake, Scenario, SimRuntime, objects};
+use super::{
+    CounterProgram, Machines, Mistake, Names, SimRuntime, names::node, objects, operator::SkewedClock,
+};
 use crate::{
     amqp::{self, SharedBroker},
     apiserver::{self, ApiServer, Settings},
     kubelet::{self, Kubelet},
     network::{SimDial, serve},
+    plan::{Scenario, Workload},
 };
 
 /// Port of the simulated API server.
@@ -32,10 +37,21 @@ pub struct Cluster {
     pub broker: SharedBroker,
     /// Nodes, processes, images.
     pub machines: Machines,
-    /// What was published.
-    pub record: SharedRecord,
+    /// The operator's clock.
+    pub clock: SkewedClock,
+    /// The publishers of each workload.
+    pub traffic: Vec<Traffic>,
     /// Publishers stop when it is set.
     pub stop_traffic: watch::Sender<bool>,
+    /// Sources whose checkpoint image is to be kept.
+    retained: BTreeSet<String>,
+}
+
+/// The publishers of a workload.
+#[derive(Clone)]
+pub struct Traffic {
+    /// What was published.
+    pub record: SharedRecord,
     /// No message is under way any more.
     pub finished: watch::Sender<bool>,
 }
@@ -45,35 +61,80 @@ impl Cluster {
     pub fn new(scenario: &Scenario) -> Self {
         let settings = Settings { seed: scenario.seed, ..Settings::default() };
         let api = ApiServer::new(Arc::new(SystemClock), Arc::new(SimDial), settings);
-        let broker = SharedBroker::default();
-        broker.provide(objects::EXCHANGE, "topic", objects::QUEUE, objects::ROUTING_KEY);
-        broker.provide(objects::RESULTS, "fanout", objects::RESULTS, "");
-        let machines = Machines::default();
+        let cluster = Self {
+            api,
+            broker: SharedBroker::default(),
+            machines: Machines::default(),
+            clock: SkewedClock::default(),
+            traffic: scenario.workloads.iter().map(|_| Traffic::new()).collect(),
+            stop_traffic: watch::channel(false).0,
+            retained: scenario
+                .workloads
+                .iter()
+                .enumerate()
+                .filter(|(_, workload)| workload.knobs.retain_checkpoint)
+                .map(|(index, _)| Names(index).source())
+                .collect(),
+        };
+        cluster.create(objects::secret());
+        for (index, workload) in scenario.workloads.iter().enumerate() {
+            cluster.provide(Names(index), workload, scenario.mistake);
+        }
+        cluster
+    }
+
+    /// Whether a source's checkpoint image is to be kept after a completed migration.
+    pub fn retains(&self, source: &str) -> bool {
+        self.retained.contains(source)
+    }
+
+    /// The container of a pod that runs, if one does.
+    pub fn running(&self, pod: &str) -> Option<String> {
+        let state = self.machines.lock();
+        let mut running =
+            state.containers.iter().filter(|(_, container)| container.pod == pod && container.runs());
+        running.next().map(|(id, _)| id.clone())
+    }
+
+    pub(super) fn create(&self, object: Value) {
+        self.api.create(object).expect("the scenario's own objects are valid");
+    }
+
+    /// What a workload needs.
+    fn provide(&self, names: Names, workload: &Workload, mistake: Option<Mistake>) {
+        self.broker.provide(objects::EXCHANGE, "topic", &names.queue(), &names.routing_key());
+        self.broker.provide(&names.results(), "fanout", &names.results(), "");
         let counter = CounterProgram {
             amqp_url: objects::AMQP_URL.to_owned(),
-            queue: objects::QUEUE.to_owned(),
-            prefetch: scenario.prefetch,
-            work: scenario.work,
-            output: OutputTo { exchange: objects::RESULTS.to_owned(), routing_key: String::new() },
+            queue: names.queue(),
+            prefetch: workload.prefetch,
+            work: Duration::from_micros(workload.work_us),
+            output: OutputTo { exchange: names.results(), routing_key: String::new() },
         };
-        machines.lock().images.add_program(objects::COUNTER_IMAGE, Arc::new(counter));
-        let source = scenario.mistake.map_or_else(objects::source_pod, |mistake| mistake.source_pod(&api));
-        for object in [objects::secret(), objects::service(), source] {
-            api.create(object).expect("the scenario's own objects are valid");
-        }
-        let ((stop_traffic, _), (finished, _)) = (watch::channel(false), watch::channel(false));
-        Self { api, broker, machines, record: SharedRecord::default(), stop_traffic, finished }
+        self.machines.lock().images.add_program(&names.image(), Arc::new(counter));
+        self.create(objects::service(names));
+        let source = match mistake {
+            Some(mistake) => mistake.source_pod(&self.api, workload),
+            None => objects::source_pod(names, workload),
+        };
+        self.create(source);
     }
 
     /// Makes every host but those of containers.
     pub fn populate(&self, sim: &mut Sim<'_>, scenario: &Scenario) {
         self.host_api_server(sim);
         self.host_broker(sim);
-        for node in objects::NODES {
-            self.host_node(sim, node, scenario.mistake != Some(Mistake::NoCheckpoints));
+        for index in 0..scenario.nodes {
+            self.host_node(sim, node(index), scenario.mistake != Some(Mistake::NoCheckpoints));
         }
-        self.host_traffic(sim, scenario);
-        sim.host("operator", || async { super::operator::run().await });
+        for (index, workload) in scenario.workloads.iter().enumerate() {
+            self.host_traffic(sim, Names(index), workload);
+        }
+        let clock = self.clock.clone();
+        sim.host("operator", move || {
+            let clock = clock.clone();
+            async move { super::operator::run(clock).await }
+        });
     }
 
     fn host_api_server(&self, sim: &mut Sim<'_>) {
@@ -102,33 +163,35 @@ impl Cluster {
         });
     }
 
-    fn host_node(&self, sim: &mut Sim<'_>, node: &'static str, serves_checkpoints: bool) {
+    fn host_node(&self, sim: &mut Sim<'_>, node: String, serves_checkpoints: bool) {
         let machines = self.machines.clone();
-        sim.host(node, move || {
-            let runtime = Arc::new(SimRuntime::new(node, machines.clone()));
+        sim.host(node.clone(), move || {
+            let node = node.clone();
+            let runtime = Arc::new(SimRuntime::new(&node, machines.clone()));
             async move {
-                let mut config = kubelet::Config::new(node, node, KUBELET_PORT);
+                let mut config = kubelet::Config::new(&node, &node, KUBELET_PORT);
                 config.serves_checkpoints = serves_checkpoints;
-                let kubelet = Kubelet::new(config, runtime, api_client()?, Arc::new(SystemClock));
+                let kubelet = Kubelet::new(config, runtime, kubelet_client()?, Arc::new(SystemClock));
                 tokio::task::spawn_local(kubelet.clone().run());
                 serve(KUBELET_PORT, move |stream| kubelet::serve_connection(kubelet.clone(), stream)).await
             }
         });
     }
 
-    fn host_traffic(&self, sim: &mut Sim<'_>, scenario: &Scenario) {
-        let (record, stop, finished) =
-            (self.record.clone(), self.stop_traffic.clone(), self.finished.clone());
-        let (producers, rate) = (scenario.producers, scenario.rate);
-        sim.host("traffic", move || {
+    fn host_traffic(&self, sim: &mut Sim<'_>, names: Names, workload: &Workload) {
+        let Traffic { record, finished } = self.traffic[names.0].clone();
+        let (stop, workload) = (self.stop_traffic.clone(), workload.clone());
+        sim.host(names.traffic(), move || {
             let (record, mut stop, finished) = (record.clone(), stop.subscribe(), finished.clone());
+            let (producers, rate, padding) = (workload.producers, workload.rate, workload.padding);
             async move {
                 let config = TrafficConfig {
                     uri: objects::AMQP_URL.parse()?,
                     exchange: objects::EXCHANGE.to_owned(),
-                    routing_key: objects::ROUTING_KEY.to_owned(),
+                    routing_key: names.routing_key(),
                     producers,
                     rate,
+                    padding,
                     until: Until::Stopped,
                 };
                 let stopped = async move {
@@ -144,9 +207,17 @@ impl Cluster {
     }
 }
 
-/// A client of the API server, built on the host that uses it.
-pub(super) fn api_client() -> Result<kube::Client, Box<dyn std::error::Error>> {
-    Ok(client::build(api_config()?, Arc::new(SimDial), client::Timeouts::default())?)
+impl Traffic {
+    fn new() -> Self {
+        Self { record: SharedRecord::default(), finished: watch::channel(false).0 }
+    }
+}
+
+/// A kubelet's client of the API server, built on its host.
+fn kubelet_client() -> Result<kube::Client, Box<dyn std::error::Error>> {
+    let mut config = api_config()?;
+    config.headers.push((USER_AGENT, HeaderValue::from_static("kubelet/v1.36.0")));
+    Ok(client::build(config, Arc::new(SimDial), client::Timeouts::default())?)
 }
 
 /// How the API server is reached.

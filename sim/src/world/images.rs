@@ -7,8 +7,6 @@ use super::{Archive, Program};
 pub struct Images {
     by_digest: BTreeMap<String, Image>,
     tags: BTreeMap<String, String>,
-    /// No image is accepted, as from one who may not push.
-    pub refuses_pushes: bool,
 }
 
 /// What an image holds.
@@ -48,9 +46,12 @@ impl Images {
         self.by_digest.get(&self.digest_of(reference)?).cloned()
     }
 
-    /// How many checkpoints it holds.
-    pub fn checkpoints(&self) -> usize {
-        self.by_digest.values().filter(|image| matches!(image, Image::Checkpoint(_))).count()
+    /// Every checkpoint that it holds, by digest.
+    pub fn checkpoints(&self) -> impl Iterator<Item = (&str, &Archive)> {
+        self.by_digest.iter().filter_map(|(digest, image)| match image {
+            Image::Checkpoint(archive) => Some((digest.as_str(), archive)),
+            Image::Program(_) => None,
+        })
     }
 
     fn digest_of(&self, reference: &str) -> Option<String> {

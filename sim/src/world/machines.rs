@@ -1,13 +1,13 @@
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Archive, Images, Main, Memory};
+use super::{Archive, Images, Main, Memory, transfer::Transfer};
 use crate::kubelet::Exit;
 
 /// Everything that nodes hold and run: processes, disks, and the registry they pull from.
@@ -28,12 +28,36 @@ pub struct State {
     pub containers: BTreeMap<String, Container>,
     /// How many of the next checkpoints fail.
     pub checkpoint_failures: u32,
-    /// Restores silently start the base image instead, as runtimes do where restoring is switched off.
-    pub restores_fresh: bool,
-    /// Nothing can be checkpointed, because the runtimes find no CRIU.
-    pub lacks_criu: bool,
+    /// What does not work at present.
+    pub ailments: BTreeSet<Ailment>,
     pub(super) requests: VecDeque<Request>,
+    pub(super) transfers: Vec<Transfer>,
     pub(super) serial: u64,
+}
+
+/// Something that nodes or the registry do not do as they should, for as long as it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ailment {
+    /// Restores silently start the base image instead, as runtimes do where restoring is switched off.
+    RestoresFresh,
+    /// Restores fail.
+    FailsRestores,
+    /// Nothing can be checkpointed, because the runtimes find no CRIU.
+    LacksCriu,
+    /// Checkpoints fail.
+    FailsCheckpoints,
+    /// Checkpoints take much longer.
+    SlowCheckpoints,
+    /// No archive can be written.
+    DiskFull,
+    /// No image is accepted, as from one who may not push.
+    RefusesPushes,
+    /// Pushes are answered 503.
+    RegistryDown,
+    /// Pushes break off.
+    TruncatesPushes,
+    /// No image can be pulled.
+    RefusesPulls,
 }
 
 /// A process.
@@ -76,6 +100,13 @@ pub(super) enum Request {
     Kill { container_id: String },
 }
 
+impl State {
+    /// Whether something does not work at present.
+    pub fn has(&self, ailment: Ailment) -> bool {
+        self.ailments.contains(&ailment)
+    }
+}
+
 impl Machines {
     /// The state; never held across an await.
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -86,6 +117,7 @@ impl Machines {
 impl Machines {
     /// Does what the runtimes asked for since the last step.
     pub fn serve(&self, sim: &mut turmoil::Sim<'_>) {
+        self.carry_out_transfers(sim.elapsed());
         loop {
             // The lock is not held while a host starts: its process may look at the machines at once.
             let Some(request) = self.lock().requests.pop_front() else { return };
@@ -130,13 +162,22 @@ impl Machines {
                 _ => return,
             }
         };
-        if !waiting {
+        // A transfer has no host: see there.
+        if !waiting && !host.is_empty() {
             crate::network::crash(sim, host);
         }
         self.exited(container_id, Exit { code, message: String::new() });
     }
 
-    fn exited(&self, container_id: &str, exit: Exit) {
+    /// What runs on a node, by container id.
+    pub fn running_on(&self, node: &str) -> Vec<String> {
+        let state = self.lock();
+        let here =
+            state.containers.iter().filter(|(_, container)| container.node == node && container.runs());
+        here.map(|(id, _)| id.clone()).collect()
+    }
+
+    pub(super) fn exited(&self, container_id: &str, exit: Exit) {
         if let Some(container) = self.lock().containers.get(container_id) {
             container.exit.send_if_modified(|known| {
                 let first = known.is_none();

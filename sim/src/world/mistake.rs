@@ -1,12 +1,14 @@
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Cluster, objects};
-use crate::apiserver::ApiServer;
+use super::{Cluster, Names, machines::Ailment, names::node, objects};
+use crate::{apiserver::ApiServer, plan::Workload};
 
 /// Something that a user got wrong, or that their cluster lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mistake {
     /// No pod has the name.
     UnknownPod,
@@ -79,17 +81,17 @@ impl Mistake {
     }
 
     /// The migration as the user writes it.
-    pub(super) fn migration(self) -> Value {
-        let mut object = objects::migration();
+    pub(super) fn migration(self, workload: &Workload) -> Value {
+        let mut object = objects::migration(Names(0), workload);
         let spec = &mut object["spec"];
         // What is wrong stays wrong: there is nothing to wait for.
-        spec["deadlines"] = json!({ "pending": "3s" });
+        spec["deadlines"]["pending"] = json!("3s");
         match self {
             Self::UnknownPod => spec["sourcePod"] = json!("counting"),
             Self::UnknownContainer => spec["container"] = json!("main"),
             Self::UnknownNode => spec["target"] = json!({ "nodeName": "node-9" }),
             Self::UnknownLabels => spec["target"] = json!({ "nodeSelector": { "zone": "moon" } }),
-            Self::SourcesNode => spec["target"] = json!({ "nodeName": objects::NODES[0] }),
+            Self::SourcesNode => spec["target"] = json!({ "nodeName": node(workload.source) }),
             Self::UnknownQueue | Self::UnboundQueue => spec["broker"]["queue"] = json!(OTHER),
             Self::UnknownSecret => spec["broker"]["urlSecret"]["name"] = json!(OTHER),
             Self::UnknownKey => spec["broker"]["urlSecret"]["key"] = json!(OTHER),
@@ -98,7 +100,7 @@ impl Mistake {
             }
             Self::UnknownPushSecret => spec["transfer"]["pushSecret"] = json!(OTHER),
             Self::Sequential => spec["strategy"] = json!("Sequential"),
-            Self::TooShort => spec["replay"] = json!({ "maxPause": "1ms" }),
+            Self::TooShort => spec["replay"]["maxPause"] = json!("1ms"),
             Self::OwnedPod
             | Self::ShadowNameTaken
             | Self::NoCheckpoints
@@ -109,8 +111,8 @@ impl Mistake {
     }
 
     /// The source, as the user has it.
-    pub(super) fn source_pod(self, api: &ApiServer) -> Value {
-        let mut pod = objects::source_pod();
+    pub(super) fn source_pod(self, api: &ApiServer, workload: &Workload) -> Value {
+        let mut pod = objects::source_pod(Names(0), workload);
         if self == Self::OwnedPod {
             // Any object may be a controller, and this one has none of its own here.
             let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
@@ -130,8 +132,8 @@ impl Mistake {
             Self::NoUrl => create(objects::secret_with_url(OTHER, "rabbitmq")),
             Self::WrongBroker => create(objects::secret_with_url(OTHER, NOBODY)),
             Self::ShadowNameTaken => create(objects::unrelated_pod("counter-shadow")),
-            Self::NoCriu => cluster.machines.lock().lacks_criu = true,
-            Self::RefusingRegistry => cluster.machines.lock().images.refuses_pushes = true,
+            Self::NoCriu => drop(cluster.machines.lock().ailments.insert(Ailment::LacksCriu)),
+            Self::RefusingRegistry => drop(cluster.machines.lock().ailments.insert(Ailment::RefusesPushes)),
             Self::UnknownPod
             | Self::UnknownContainer
             | Self::UnknownNode

@@ -1,7 +1,9 @@
 //! The simulated world, and a migration in it.
 //!
 //! ```text
-//!   drive        a scenario, step by step: faults strike, the oracle looks
+//!   drive        a plan, step by step: faults strike, the oracles look
+//!   strike       what each fault does, and how it ends
+//!   party        one migration: its names, its status, its oracle
 //!   cluster      API server, broker, nodes, publishers, operator: hosts of the network
 //!   machines     processes, disks, registry
 //!                kubelet ──Runtime──► SimRuntime ──requests──► Machines ──between two steps──► turmoil hosts
@@ -12,27 +14,28 @@ mod archive;
 mod cluster;
 mod counter;
 mod drive;
-mod fault;
 mod images;
 mod machines;
 mod mistake;
+mod names;
 mod objects;
 mod operator;
 mod oracle;
+mod party;
 mod program;
 mod runtime;
-mod scenario;
+mod strike;
 mod transfer;
 
 pub use archive::Archive;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Traffic};
 pub use counter::{CounterMemory, CounterProgram};
 pub use drive::run;
-pub use fault::{Fault, UnknownFault};
 pub use images::{Image, Images};
-pub use machines::{Container, Machines, State};
+pub use machines::{Ailment, Container, Machines, State};
 pub use mistake::{Mistake, UnknownMistake};
+pub use names::Names;
+pub use operator::SkewedClock;
 pub use oracle::Oracle;
 pub use program::{Launch, Main, Memory, Program, Snapshot};
 pub use runtime::SimRuntime;
-pub use scenario::Scenario;

@@ -2,28 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::counter::IDENTITY_FILE;
+use super::{
+    counter::IDENTITY_FILE,
+    names::{Names, node},
+};
+use crate::plan::Workload;
 
 /// Namespace of everything.
 pub(super) const NAMESPACE: &str = "default";
-/// Name of the source pod.
-pub(super) const SOURCE: &str = "counter";
-/// Name of the migration.
-pub(super) const MIGRATION: &str = "move";
-/// The counter's image.
-pub(super) const COUNTER_IMAGE: &str = "registry:5000/counter:1";
 /// Image of the transfer Jobs; the operator's own.
 pub(super) const OPERATOR_IMAGE: &str = "registry:5000/ms2m:1";
-/// The primary queue `Q`.
-pub(super) const QUEUE: &str = "orders";
-/// The exchange that it is bound to.
+/// The exchange that everybody publishes to.
 pub(super) const EXCHANGE: &str = "shop";
-/// Its binding's key.
-pub(super) const ROUTING_KEY: &str = "orders.new";
-/// Where the counter's outputs go.
-pub(super) const RESULTS: &str = "results";
-/// The nodes.
-pub(super) const NODES: [&str; 2] = ["node-1", "node-2"];
 /// The broker, as everybody knows it.
 pub(super) const AMQP_URL: &str = "amqp://guest:guest@rabbitmq:5672/%2f?heartbeat=5";
 
@@ -58,7 +48,7 @@ pub(super) fn owner() -> Value {
 
 /// A pod that has nothing to do with the migration.
 pub(super) fn unrelated_pod(name: &str) -> Value {
-    let mut pod = source_pod();
+    let mut pod = source_pod(Names(0), &Workload::default());
     pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     // Of no node: nobody runs it.
     pod["spec"]["nodeName"] = Value::Null;
@@ -70,17 +60,19 @@ fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-pub(super) fn source_pod() -> Value {
+pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": { "name": SOURCE, "namespace": NAMESPACE, "labels": { "app": "counter" } },
+        "metadata": {
+            "name": names.source(), "namespace": NAMESPACE, "labels": { "app": names.source() },
+        },
         "spec": {
-            "nodeName": NODES[0],
+            "nodeName": node(workload.source),
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": 1,
             "containers": [{
                 "name": "counter",
-                "image": COUNTER_IMAGE,
+                "image": names.image(),
                 "volumeMounts": [{ "name": "identity", "mountPath": parent(IDENTITY_FILE) }],
             }],
             "volumes": [{
@@ -95,28 +87,45 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("/", |(parent, _)| parent)
 }
 
-pub(super) fn service() -> Value {
+pub(super) fn service(names: Names) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": { "name": "counter", "namespace": NAMESPACE },
-        "spec": { "selector": { "app": "counter" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
+        "metadata": { "name": names.source(), "namespace": NAMESPACE },
+        "spec": { "selector": { "app": names.source() }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     })
 }
 
-pub(super) fn migration() -> Value {
+pub(super) fn migration(names: Names, workload: &Workload) -> Value {
+    let knobs = &workload.knobs;
+    let ms = |ms: u64| format!("{ms}ms");
     json!({
         "apiVersion": "migration.ms2m.io/v1alpha1", "kind": "StatefulMigration",
-        "metadata": { "name": MIGRATION, "namespace": NAMESPACE },
+        "metadata": { "name": names.migration(), "namespace": NAMESPACE },
         "spec": {
-            "sourcePod": SOURCE,
-            "target": { "nodeName": NODES[1] },
+            "sourcePod": names.source(),
+            "target": { "nodeName": node(workload.target) },
             "broker": {
                 "kind": "RabbitMQ",
                 "urlSecret": { "name": "broker", "key": "url" },
                 "managementUrlSecret": { "name": "broker", "key": "management" },
-                "queue": QUEUE,
+                "queue": names.queue(),
             },
             "transfer": { "repository": "registry:5000/checkpoints" },
+            "replay": {
+                "maxPause": ms(knobs.max_pause),
+                "deadline": ms(knobs.replay),
+                "onDeadline": knobs.on_deadline,
+                "settle": ms(knobs.settle),
+            },
+            "deadlines": {
+                "pending": ms(knobs.pending),
+                "mirroring": ms(knobs.mirroring),
+                "checkpointing": ms(knobs.checkpointing),
+                "transferring": ms(knobs.transferring),
+                "restoring": ms(knobs.restoring),
+                "switchingOver": ms(knobs.switching_over),
+            },
+            "retainCheckpoint": knobs.retain_checkpoint,
         },
     })
 }

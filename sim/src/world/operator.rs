@@ -1,17 +1,43 @@
-use std::{future::pending, sync::Arc};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
+use jiff::{SignedDuration, Timestamp};
 use ms2m::operator::{Deps, Settings, health::Health, run as run_operator};
-use ms2m_app::io::{OsEntropy, SystemClock};
+use ms2m_app::io::{Clock, OsEntropy, SystemClock};
 
 use super::{cluster::api_config, objects};
 use crate::network::SimDial;
 
+/// A host's clock, which may be set wrong.
+#[derive(Clone, Debug, Default)]
+pub struct SkewedClock(Arc<AtomicI64>);
+
+impl SkewedClock {
+    /// Sets it so far ahead of the others, in milliseconds.
+    pub fn set(&self, ahead_ms: i64) {
+        self.0.store(ahead_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        let now = SystemClock.now();
+        let skew = SignedDuration::from_millis(self.0.load(Ordering::Relaxed));
+        now.checked_add(skew).unwrap_or(now)
+    }
+}
+
 /// The operator that ships, on a host of its own.
-pub(super) async fn run() -> Result<(), Box<dyn std::error::Error>> {
+pub(super) async fn run(clock: SkewedClock) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
         dial: Arc::new(SimDial),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(clock),
         entropy: Arc::new(OsEntropy),
         health: Health::default(),
         settings: Settings { transfer_image: objects::OPERATOR_IMAGE.to_owned(), ..Settings::default() },

@@ -3,7 +3,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{oneshot, watch};
 
-use super::{Archive, Container, Image, Machines, Program, Snapshot, machines::Request, transfer};
+use super::{
+    Archive, Container, Image, Machines, Program, Snapshot,
+    machines::{Ailment, Request},
+    transfer,
+};
 use crate::kubelet::{ContainerSpec, Exit, RunningContainer, Runtime, RuntimeError, StartedContainer};
 
 /// Pulling an image and making a sandbox, and what a restore takes more: measured on containerd 2.1 and CRIU 4.2.
@@ -13,6 +17,8 @@ const RESTORE: Duration = Duration::from_millis(700);
 const FREEZE: Duration = Duration::from_millis(50);
 /// The rest of a checkpoint: writing the archive.
 const WRITE: Duration = Duration::from_millis(300);
+/// What a checkpoint takes longer where it is slow.
+const SLOWLY: Duration = Duration::from_secs(20);
 /// What containerd says.
 const NO_CRIU: &str =
     "rpc error: code = Unknown desc = CRIU binary not found or too old (<31600). Failed to checkpoint";
@@ -34,10 +40,13 @@ impl SimRuntime {
     }
 
     fn pull(&self, image: &str) -> Result<Image, RuntimeError> {
-        self.machines.lock().images.pull(image).ok_or_else(|| RuntimeError::Image {
-            image: image.to_owned(),
-            reason: "not found in the registry".to_owned(),
-        })
+        let state = self.machines.lock();
+        let refused =
+            |reason: &str| RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() };
+        if state.has(Ailment::RefusesPulls) {
+            return Err(refused("the registry answers 503 Service Unavailable"));
+        }
+        state.images.pull(image).ok_or_else(|| refused("not found in the registry"))
     }
 
     /// The program to start, its image, and the RAM to start it with.
@@ -45,7 +54,15 @@ impl SimRuntime {
         match self.pull(image)? {
             Image::Program(program) => Ok((image.to_owned(), program, None)),
             Image::Checkpoint(archive) => {
-                let fresh = self.machines.lock().restores_fresh;
+                let (fresh, fails) = {
+                    let state = self.machines.lock();
+                    (state.has(Ailment::RestoresFresh), state.has(Ailment::FailsRestores))
+                };
+                if fails {
+                    return Err(RuntimeError::Failed(
+                        "criu failed: Can't fork for 7: File exists".to_owned(),
+                    ));
+                }
                 match self.pull(&archive.base_image)? {
                     Image::Program(program) if fresh => Ok((archive.base_image.clone(), program, None)),
                     Image::Program(program) => Ok((archive.base_image.clone(), program, Some(archive))),
@@ -141,14 +158,17 @@ impl Runtime for SimRuntime {
         archive: &str,
         _timeout: Duration,
     ) -> Result<u64, RuntimeError> {
-        if self.machines.lock().lacks_criu {
+        if self.machines.lock().has(Ailment::LacksCriu) {
             return Err(RuntimeError::Failed(NO_CRIU.to_owned()));
         }
         tokio::time::sleep(FREEZE).await;
+        if self.machines.lock().has(Ailment::SlowCheckpoints) {
+            tokio::time::sleep(SLOWLY).await;
+        }
         let taken = {
             let mut state = self.machines.lock();
-            if state.checkpoint_failures > 0 {
-                state.checkpoint_failures -= 1;
+            if state.checkpoint_failures > 0 || state.has(Ailment::FailsCheckpoints) {
+                state.checkpoint_failures = state.checkpoint_failures.saturating_sub(1);
                 return Err(RuntimeError::Failed("criu failed: In-flight connection".to_owned()));
             }
             state.serial += 1;
@@ -166,6 +186,9 @@ impl Runtime for SimRuntime {
             }
         };
         tokio::time::sleep(WRITE).await;
+        if self.machines.lock().has(Ailment::DiskFull) {
+            return Err(RuntimeError::Failed(format!("write {archive}: no space left on device")));
+        }
         self.machines.lock().archives.insert((self.node.clone(), archive.to_owned()), taken);
         Ok(ARCHIVE_BYTES)
     }

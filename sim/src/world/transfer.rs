@@ -7,52 +7,98 @@ use ms2m::registry::report::{
 };
 use tokio::sync::watch;
 
-use super::{Container, Machines, Memory, Snapshot, machines::State};
+use super::{
+    Container, Machines, Memory, Snapshot,
+    machines::{Ailment, State},
+};
 use crate::kubelet::{ContainerSpec, Exit, StartedContainer};
 
 /// Start of the pod, and the push of the counter's archive: measured.
 const PUSH: Duration = Duration::from_millis(550);
+
+/// A registry that is down is asked again, as the real command does.
+const ATTEMPTS: u32 = 5;
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Whether a container runs `ms2m transfer`.
 pub(super) fn is_transfer(spec: &ContainerSpec) -> bool {
     spec.command.iter().chain(&spec.args).any(|word| word == "transfer")
 }
 
-/// Starts it. It needs no network host: what it does to the world happens at one instant, when it ends.
+/// A transfer that is under way.
+pub(super) struct Transfer {
+    container_id: String,
+    node: String,
+    words: Vec<String>,
+    ends_at: Duration,
+    attempts: u32,
+}
+
+/// Starts it. It needs no network host: what it does to the world happens at one instant, when it ends; whether or not
+/// the kubelet that started it still lives.
 pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> StartedContainer {
     let (exit, _) = watch::channel(None);
-    let container_id = {
-        let mut state = machines.lock();
-        state.serial += 1;
-        let container_id = format!("c{:04}-{}", state.serial, spec.pod);
-        state.containers.insert(
-            container_id.clone(),
-            Container {
-                host: String::new(),
-                pod_uid: spec.pod_uid.clone(),
-                pod: spec.pod.clone(),
-                container: spec.container.clone(),
-                node: node.to_owned(),
-                attempt: spec.attempt,
-                pod_ip: String::new(),
-                base_image: spec.image.clone(),
-                restored_from: None,
-                memory: Box::new(NoMemory),
-                exit: exit.clone(),
-            },
-        );
-        container_id
+    let mut state = machines.lock();
+    state.serial += 1;
+    let container_id = format!("c{:04}-{}", state.serial, spec.pod);
+    let container = Container {
+        host: String::new(),
+        pod_uid: spec.pod_uid.clone(),
+        pod: spec.pod.clone(),
+        container: spec.container.clone(),
+        node: node.to_owned(),
+        attempt: spec.attempt,
+        pod_ip: String::new(),
+        base_image: spec.image.clone(),
+        restored_from: None,
+        memory: Box::new(NoMemory),
+        exit,
     };
-    let (machines, node) = (machines.clone(), node.to_owned());
-    let words: Vec<String> = spec.command.iter().chain(&spec.args).cloned().collect();
-    tokio::spawn(async move {
-        tokio::time::sleep(PUSH).await;
-        let report = carry_out(&mut machines.lock(), &node, &words);
-        let code = i32::from(matches!(report, TransferReport::Error(_)));
-        let message = serde_json::to_string(&report).unwrap_or_default();
-        exit.send_replace(Some(Exit { code, message }));
+    state.containers.insert(container_id.clone(), container);
+    state.transfers.push(Transfer {
+        container_id: container_id.clone(),
+        node: node.to_owned(),
+        words: spec.command.iter().chain(&spec.args).cloned().collect(),
+        ends_at: turmoil::sim_elapsed().unwrap_or_default() + PUSH,
+        attempts: 1,
     });
     StartedContainer { container_id, pod_ip: String::new() }
+}
+
+impl Machines {
+    /// Ends the transfers that are due.
+    pub(super) fn carry_out_transfers(&self, now: Duration) {
+        let ended = {
+            let mut state = self.lock();
+            let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut state.transfers)
+                .into_iter()
+                .partition(|transfer| transfer.ends_at <= now);
+            state.transfers = later;
+            let mut ended = Vec::new();
+            for transfer in due {
+                if !state.containers.get(&transfer.container_id).is_some_and(Container::runs) {
+                    continue;
+                }
+                match carry_out(&mut state, &transfer.node, &transfer.words) {
+                    TransferReport::Error(TransferFailure {
+                        reason: TransferReason::RegistryUnavailable,
+                        ..
+                    }) if transfer.attempts < ATTEMPTS => state.transfers.push(Transfer {
+                        ends_at: now + RETRY,
+                        attempts: transfer.attempts + 1,
+                        ..transfer
+                    }),
+                    report => ended.push((transfer.container_id, report)),
+                }
+            }
+            ended
+        };
+        for (container_id, report) in ended {
+            let code = i32::from(matches!(report, TransferReport::Error(_)));
+            let message = serde_json::to_string(&report).unwrap_or_default();
+            self.exited(&container_id, Exit { code, message });
+        }
+    }
 }
 
 fn carry_out(state: &mut State, node: &str, words: &[String]) -> TransferReport {
@@ -76,11 +122,8 @@ fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> Transfer
     let Some((repository, tag)) = value(words, "--image").and_then(|image| image.rsplit_once(':')) else {
         return failure(TransferReason::OptionsInvalid, "--image REPOSITORY:TAG is missing".to_owned());
     };
-    if state.images.refuses_pushes {
-        let message = format!(
-            "{repository} does not let this account push: give spec.transfer.pushSecret one that may"
-        );
-        return failure(TransferReason::RegistryForbidden, message);
+    if let Some(refused) = refusal(state, repository) {
+        return refused;
     }
     let digest = state.images.push(repository, tag, archive.clone());
     TransferReport::Pushed(Pushed {
@@ -99,11 +142,27 @@ fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> Transfer
     })
 }
 
+fn refusal(state: &State, repository: &str) -> Option<TransferReport> {
+    let (reason, message) = if state.has(Ailment::RefusesPushes) {
+        let say = "does not let this account push: give spec.transfer.pushSecret one that may";
+        (TransferReason::RegistryForbidden, format!("{repository} {say}"))
+    } else if state.has(Ailment::RegistryDown) {
+        (TransferReason::RegistryUnavailable, format!("{repository} answers 503 Service Unavailable"))
+    } else if state.has(Ailment::TruncatesPushes) {
+        (TransferReason::RegistryUnavailable, format!("{repository}: the connection broke during the upload"))
+    } else {
+        return None;
+    };
+    Some(failure(reason, message))
+}
+
 fn clean(state: &mut State, node: &str, words: &[String]) -> TransferReport {
     let mut cleaned = Cleaned::default();
-    if words.iter().any(|word| word == "--delete")
-        && let Some(image) = value(words, "--image")
-    {
+    let deletes = words.iter().any(|word| word == "--delete");
+    if deletes && state.has(Ailment::RegistryDown) {
+        return failure(TransferReason::RegistryUnavailable, "the registry answers 503".to_owned());
+    }
+    if deletes && let Some(image) = value(words, "--image") {
         let there = state.images.delete(image);
         cleaned.image = Some(if there { ImageDeletion::Deleted } else { ImageDeletion::AlreadyGone });
     }

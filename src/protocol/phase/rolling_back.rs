@@ -10,6 +10,8 @@ use crate::{
 
 /// How long `RESUME` may stay unanswered before it is said again.
 const RESUME_AGAIN: Duration = Duration::from_secs(3);
+/// How long a source that is being deleted is waited for; its node may never come back to confirm it.
+const SOURCE_PATIENCE: Duration = Duration::from_mins(2);
 /// How long the clean-up Job may take before what it should have deleted is reported instead.
 const CLEANUP_PATIENCE: Duration = Duration::from_mins(2);
 
@@ -22,8 +24,9 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         && delete_job(draft)
         && delete_checkpoint(draft, false)
         && delete_control_queue(draft)
-        && delete_retired(draft)
         && unlabel(draft)
+        && source_is_settled(draft)
+        && delete_retired(draft)
         && delete_replies(draft);
     if done {
         conclude(draft);
@@ -213,6 +216,30 @@ fn unlabel(draft: &mut Draft<'_>) -> bool {
     }
     draft.emit(Effect::UnlabelSource);
     false
+}
+
+/// A source that somebody is deleting will not own its queue: it is waited for. Once it is gone, so is whoever would
+/// delete its control queue.
+fn source_is_settled(draft: &mut Draft<'_>) -> bool {
+    let Some(source) = draft.status.source.clone() else { return true };
+    match &draft.seen.source {
+        None => {
+            draft.wake_after(RETRY);
+            return false;
+        }
+        Some(PodView::Present(pod)) if pod.uid == source.uid && pod.terminating => {
+            draft.wake_after(RETRY);
+            return draft.is_due(draft.phase_entered_at(), SOURCE_PATIENCE);
+        }
+        Some(PodView::Present(_) | PodView::Absent) => {}
+    }
+    if draft.source_life() == Life::PodGone && !draft.cleanup().source_gone {
+        draft.cleanup().source_gone = true;
+        if let Some(target) = &mut draft.status.target {
+            target.retired.push(source.uid);
+        }
+    }
+    true
 }
 
 /// The replies queue is deleted, once nobody has anything left to say.

@@ -22,6 +22,9 @@ use super::{
 /// Seconds between heartbeats that the broker proposes.
 const HEARTBEAT: u16 = 10;
 
+/// Bytes of a frame that are not its payload.
+const FRAME_OVERHEAD: u32 = 8;
+
 /// One client's side of the conversation.
 pub(super) struct Session {
     client: u64,
@@ -79,6 +82,11 @@ impl Session {
             }
             connection::AMQPMethod::TuneOk(tune) => {
                 self.heartbeat = tune.heartbeat;
+                if let Some(client) = broker.clients.get_mut(&self.client)
+                    && tune.frame_max > FRAME_OVERHEAD
+                {
+                    client.body_bytes_max = (tune.frame_max - FRAME_OVERHEAD) as usize;
+                }
                 return;
             }
             connection::AMQPMethod::Open(_) => connection::AMQPMethod::OpenOk(connection::OpenOk {}),

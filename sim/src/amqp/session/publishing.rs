@@ -56,7 +56,7 @@ impl Session {
             Err(exception) => self.refuse(broker, channel, &exception),
             Ok(routed) => {
                 if let Some((header, body)) = returned.filter(|_| !routed) {
-                    self.give_back(broker, channel, &method, header, body);
+                    self.give_back(broker, channel, &method, header, &body);
                 }
                 self.confirm(broker, channel);
             }
@@ -69,7 +69,7 @@ impl Session {
         channel: u16,
         method: &basic::Publish,
         header: AMQPContentHeader,
-        body: Vec<u8>,
+        body: &[u8],
     ) {
         let back = basic::Return {
             reply_code: 312,
@@ -79,8 +79,9 @@ impl Session {
         };
         self.answer(broker, channel, AMQPClass::Basic(basic::AMQPMethod::Return(back)));
         broker.send(self.client, AMQPFrame::Header(channel, header));
-        if !body.is_empty() {
-            broker.send(self.client, AMQPFrame::Body(channel, body));
+        let most = broker.clients.get(&self.client).map_or(1, |client| client.body_bytes_max);
+        for part in body.chunks(most.max(1)) {
+            broker.send(self.client, AMQPFrame::Body(channel, part.to_vec()));
         }
     }
 

@@ -1,0 +1,157 @@
+//! A seed's plan. The scenario and the faults are drawn by generators of their own: the same world can be run with other
+//! faults, and a new kind of fault changes no scenario.
+
+use fastrand::Rng;
+use ms2m::api::OnDeadline;
+
+use super::{Fault, FaultKind, Knobs, Link, Moment, Plan, Scenario, Step, Workload};
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn random(seed: u64) -> Self {
+        let scenario = Scenario::random(seed);
+        let mut rng = generator(seed, 2);
+        let count = *choose(&mut rng, &[0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6]);
+        let faults = (0..count).map(|_| fault(&mut rng, scenario.workloads.len())).collect();
+        Self { scenario, faults }
+    }
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = generator(seed, 1);
+        let nodes = rng.usize(2..=4);
+        let count = *choose(&mut rng, &[1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 8]);
+        let workloads: Vec<Workload> = (0..count).map(|_| workload(&mut rng, nodes, count)).collect();
+        Self {
+            seed,
+            nodes,
+            workloads,
+            warm_up_ms: rng.u64(200..=3_000),
+            latency_us_max: *choose(&mut rng, &[1_000, 2_000, 2_000, 10_000, 40_000]),
+            fragmented: rng.u8(..4) == 0,
+            mistake: None,
+        }
+    }
+}
+
+/// Neighbouring seeds, and the generators of one seed, have nothing in common.
+fn generator(seed: u64, stream: u64) -> Rng {
+    Rng::with_seed((seed ^ stream.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream)
+}
+
+fn choose<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+    &from[rng.usize(..from.len())]
+}
+
+/// From `low` to `high`, every order of magnitude as likely as the next.
+fn spread(rng: &mut Rng, low: f64, high: f64) -> f64 {
+    low * (high / low).powf(rng.f64())
+}
+
+fn spread_ms(rng: &mut Rng, low: u32, high: u32) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two u32")]
+    let value = spread(rng, f64::from(low), f64::from(high)) as u64;
+    value
+}
+
+fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
+    let source = rng.usize(..nodes);
+    let target = (source + rng.usize(1..nodes)) % nodes;
+    // What the machine has to simulate stays bounded, however many there are.
+    let rate = (spread(rng, 2.0, 120.0) / count as f64).max(1.0).round();
+    // Mostly faster than messages arrive, sometimes about as fast, now and then slower.
+    let load = *choose(rng, &[0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9, 1.2]);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below a second and a half")]
+    let work_us = (load / rate * 1e6) as u64;
+    Workload {
+        source,
+        target,
+        rate,
+        producers: rng.u32(1..=6),
+        work_us: work_us.min(150_000),
+        prefetch: *choose(rng, &[1, 2, 8, 16, 64, 250]),
+        padding: *choose(rng, &[0, 0, 0, 100, 2_000, 40_000]),
+        delay_ms: rng.u64(..=4_000),
+        knobs: knobs(rng),
+    }
+}
+
+fn knobs(rng: &mut Rng) -> Knobs {
+    Knobs {
+        max_pause: spread_ms(rng, 50, 3_000),
+        replay: spread_ms(rng, 2_000, 60_000),
+        on_deadline: if rng.u8(..3) == 0 { OnDeadline::Rollback } else { OnDeadline::Cutoff },
+        settle: spread_ms(rng, 50, 2_000),
+        pending: rng.u64(10_000..=30_000),
+        mirroring: rng.u64(10_000..=60_000),
+        checkpointing: rng.u64(10_000..=60_000),
+        transferring: rng.u64(15_000..=60_000),
+        restoring: rng.u64(15_000..=60_000),
+        switching_over: rng.u64(15_000..=90_000),
+        retain_checkpoint: rng.u8(..8) == 0,
+    }
+}
+
+fn fault(rng: &mut Rng, workloads: usize) -> Fault {
+    let kind = kind(rng);
+    let steps = Step::all();
+    let (step, after_ms) = match rng.u8(..8) {
+        0..=3 => (*choose(rng, &steps), 0),
+        4 => (*choose(rng, &steps), spread_ms(rng, 5, 3_000)),
+        5 | 6 => (Step::Write(rng.u32(1..60)), 0),
+        _ => (Step::Asked, rng.u64(..20_000)),
+    };
+    let lasts_ms = if kind.lasts() { spread_ms(rng, 50, 40_000) } else { 0 };
+    Fault { at: Moment { workload: rng.usize(..workloads), step, after_ms }, kind, lasts_ms }
+}
+
+fn kind(rng: &mut Rng) -> FaultKind {
+    let link = *choose(rng, &Link::ALL);
+    match rng.u8(..20) {
+        0 | 1 => FaultKind::Hold(link),
+        2 => FaultKind::Partition(link),
+        3 => FaultKind::PartitionTo(link),
+        4 => FaultKind::PartitionFrom(link),
+        5 => FaultKind::Slow(link),
+        6 | 7 => FaultKind::CrashOperator,
+        8 => FaultKind::CrashBroker,
+        _ => *choose(rng, FaultKind::simple()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_has_one_plan_which_survives_being_saved() {
+        for seed in 0..200 {
+            let plan = Plan::random(seed);
+            assert_eq!(plan, Plan::random(seed));
+            assert_eq!(plan.check(), Ok(()));
+            assert_eq!(serde_json::from_str::<Plan>(&plan.to_json()).unwrap(), plan);
+        }
+    }
+
+    #[test]
+    fn the_faults_do_not_depend_on_the_scenario() {
+        let (one, other) = (Plan::random(5), Plan::random(6));
+        assert_ne!(one.scenario, other.scenario);
+        assert_eq!(one.scenario, Scenario::random(5));
+    }
+
+    #[test]
+    fn every_kind_and_every_step_comes_up() {
+        let faults: Vec<Fault> = (0..4_000).flat_map(|seed| Plan::random(seed).faults).collect();
+        let kinds: BTreeSet<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
+        assert_eq!(kinds, FaultKind::all().into_iter().collect());
+        let steps: BTreeSet<Step> = faults.iter().map(|fault| fault.at.step).collect();
+        assert!(Step::all().iter().all(|step| steps.contains(step)));
+        let most = (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).max();
+        assert_eq!(most, Some(8));
+    }
+}

@@ -1,0 +1,34 @@
+use serde::{Deserialize, Serialize};
+
+/// Two parties that speak with each other over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// The operator and the API server.
+    OperatorApi,
+    /// The operator and the broker.
+    OperatorBroker,
+    /// The source's process and the broker: it lives on, and nobody hears it.
+    SourceBroker,
+    /// The target's process and the broker.
+    TargetBroker,
+    /// The publishers and the broker.
+    TrafficBroker,
+    /// The kubelet of the source's node and the API server.
+    SourceNodeApi,
+    /// The kubelet of the target's node and the API server.
+    TargetNodeApi,
+}
+
+impl Link {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::OperatorApi,
+        Self::OperatorBroker,
+        Self::SourceBroker,
+        Self::TargetBroker,
+        Self::TrafficBroker,
+        Self::SourceNodeApi,
+        Self::TargetNodeApi,
+    ];
+}

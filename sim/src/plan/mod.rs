@@ -1,0 +1,123 @@
+//! What a run is made of, as data: a scenario, and what breaks in it.
+//!
+//! ```text
+//!   scenario   cluster and workloads: rates, sizes, deadlines           drawn from the seed
+//!   fault      what breaks, when, for how long                          drawn from the seed, by another generator
+//!     kind     what it is
+//!     moment   at which step of which migration, or at what time
+//!   generate   seed ─► plan
+//!   text       `partition:operator-broker@Mirroring+200ms~5s`
+//! ```
+//!
+//! A plan is saved as JSON with every failure, and run again to the byte.
+
+mod fault;
+mod generate;
+mod kind;
+mod link;
+mod moment;
+mod scenario;
+mod text;
+mod workload;
+
+use std::{fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+pub use fault::Fault;
+pub use kind::FaultKind;
+pub use link::Link;
+pub use moment::{Moment, Step};
+pub use scenario::Scenario;
+pub use text::NoFault;
+pub use workload::{Knobs, Workload};
+
+/// What a run is made of; it decides everything that happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// The world.
+    pub scenario: Scenario,
+    /// What breaks in it.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+/// Why a file holds no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlan {
+    /// It cannot be read.
+    #[error("the plan {path} cannot be read: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It says something else.
+    #[error("{path} is no plan: {error}; `cargo sim plan --seed N` writes one")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// What is wrong in it.
+        error: serde_json::Error,
+    },
+    /// It makes no sense.
+    #[error("{path}: {problem}")]
+    Senseless {
+        /// The file.
+        path: String,
+        /// What makes no sense.
+        problem: String,
+    },
+}
+
+impl Plan {
+    /// One migration at 10 messages per second of 3 producers, and nothing breaks.
+    pub fn calm(seed: u64) -> Self {
+        Scenario::new(seed).into()
+    }
+
+    /// The same with a fault.
+    #[must_use]
+    pub fn with(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Reads a plan that was saved.
+    pub fn load(path: &Path) -> Result<Self, NoPlan> {
+        let name = || path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| NoPlan::Unreadable { path: name(), error })?;
+        let plan: Self =
+            serde_json::from_str(&text).map_err(|error| NoPlan::Malformed { path: name(), error })?;
+        match plan.check() {
+            Ok(()) => Ok(plan),
+            Err(problem) => Err(NoPlan::Senseless { path: name(), problem }),
+        }
+    }
+
+    /// What makes no sense in it.
+    pub fn check(&self) -> Result<(), String> {
+        self.scenario.check()?;
+        let workloads = self.scenario.workloads.len();
+        match self.faults.iter().find(|fault| fault.at.workload >= workloads) {
+            Some(fault) => {
+                Err(format!("fault {fault} is about workload {}, of {workloads}", fault.at.workload))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As it is saved.
+    pub fn to_json(&self) -> String {
+        // A plan holds numbers, words and lists of them: there is nothing that JSON cannot say.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+impl From<Scenario> for Plan {
+    fn from(scenario: Scenario) -> Self {
+        Self { scenario, faults: Vec::new() }
+    }
+}

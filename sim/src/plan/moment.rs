@@ -1,0 +1,131 @@
+use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus};
+use serde::{Deserialize, Serialize};
+
+/// When a fault strikes: so long after a step of a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moment {
+    /// Index of the workload whose migration is meant, and what source and target mean.
+    #[serde(default)]
+    pub workload: usize,
+    /// The step.
+    pub step: Step,
+    /// How long after it, in milliseconds.
+    #[serde(default)]
+    pub after_ms: u64,
+}
+
+/// A point that a migration passes, as its status tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// The migration is asked for.
+    Asked,
+    /// The phase is entered.
+    Phase(Phase),
+    /// `R` is bound; `SYNC` is not sent yet.
+    Bound,
+    /// `SYNC` is sent.
+    SyncSent,
+    /// A shadow pod is there that has not said `HELLO`.
+    ShadowSeen,
+    /// `START_REPLAY` is sent.
+    ReplaySent,
+    /// `STOP` is sent.
+    StopSent,
+    /// The source has stopped.
+    Stopped,
+    /// `END` and `END_REPLAY` are sent.
+    EndSent,
+    /// The point of no return is recorded.
+    PointOfNoReturn,
+    /// `TAKE_OVER` is sent.
+    TakeOverSent,
+    /// The target owns the queue.
+    Switched,
+    /// Services are routed.
+    Routed,
+    /// The source is gone.
+    SourceGone,
+    /// `R` has lost its bindings.
+    Unbound,
+    /// `R` is deleted.
+    ReplayDeleted,
+    /// `RESUME` is sent.
+    ResumeSent,
+    /// The operator has written so many times to the API server, since the migration was asked for.
+    Write(u32),
+}
+
+const PHASES: [Phase; 8] = [
+    Phase::Pending,
+    Phase::Mirroring,
+    Phase::Checkpointing,
+    Phase::Transferring,
+    Phase::Restoring,
+    Phase::Replaying,
+    Phase::SwitchingOver,
+    Phase::RollingBack,
+];
+
+impl Step {
+    /// Every step of a migration, in the order in which they come, but for its writes.
+    pub fn all() -> Vec<Self> {
+        use Step as S;
+        let phase = |index: usize| S::Phase(PHASES[index]);
+        vec![
+            S::Asked,
+            phase(0),
+            phase(1),
+            S::Bound,
+            S::SyncSent,
+            phase(2),
+            phase(3),
+            phase(4),
+            S::ShadowSeen,
+            phase(5),
+            S::ReplaySent,
+            phase(6),
+            S::StopSent,
+            S::Stopped,
+            S::EndSent,
+            S::PointOfNoReturn,
+            S::TakeOverSent,
+            S::Switched,
+            S::Routed,
+            S::SourceGone,
+            S::Unbound,
+            S::ReplayDeleted,
+            phase(7),
+            S::ResumeSent,
+        ]
+    }
+
+    /// Whether a migration has passed it; `writes` of the operator were counted since it was asked for.
+    pub fn is_passed(self, status: &StatefulMigrationStatus, writes: u32) -> bool {
+        let handover = |of: fn(&HandoverStatus) -> bool| status.handover.as_ref().is_some_and(of);
+        let cleanup = status.cleanup.clone().unwrap_or_default();
+        let mirror = status.mirror.as_ref();
+        let target = status.target.as_ref();
+        match self {
+            Self::Asked => true,
+            Self::Phase(phase) => status.phase_transitions.iter().any(|passed| passed.phase == phase),
+            Self::Bound => mirror.is_some_and(|mirror| mirror.bound_at.is_some()),
+            Self::SyncSent => mirror.is_some_and(|mirror| mirror.sync_sent_at.is_some()),
+            Self::ShadowSeen => target.is_some_and(|target| target.uid.is_some()),
+            Self::ReplaySent => target.is_some_and(|target| target.start_replay_sent_at.is_some()),
+            Self::StopSent => handover(|handover| handover.stop_sent_at.is_some()),
+            Self::Stopped => handover(|handover| handover.stopped_at.is_some()),
+            Self::EndSent => handover(|handover| handover.end_sent_at.is_some()),
+            Self::PointOfNoReturn => handover(|handover| handover.point_of_no_return.is_some()),
+            Self::TakeOverSent => handover(|handover| handover.take_over_sent_at.is_some()),
+            Self::Switched => handover(|handover| handover.switched_at.is_some()),
+            Self::Routed => cleanup.routed,
+            Self::SourceGone => cleanup.source_gone,
+            Self::Unbound => cleanup.unbound_at.is_some(),
+            Self::ReplayDeleted => cleanup.replay_deleted,
+            Self::ResumeSent => cleanup.resume_sent_at.is_some(),
+            Self::Write(count) => writes >= count,
+        }
+    }
+}

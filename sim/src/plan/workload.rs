@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use ms2m::api::OnDeadline;
+use serde::{Deserialize, Serialize};
+
+/// A pod with its queue and its publishers, and how it is migrated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// Index of the node that it runs on.
+    pub source: usize,
+    /// Index of the node that it is moved to.
+    pub target: usize,
+    /// Messages per second, of all producers together.
+    pub rate: f64,
+    /// How many producers publish.
+    pub producers: u32,
+    /// How long the application works on one message, in microseconds.
+    pub work_us: u64,
+    /// How many messages may be delivered ahead.
+    pub prefetch: u16,
+    /// How many bytes a message's body is longer than it must be.
+    #[serde(default)]
+    pub padding: usize,
+    /// How long after the first its migration is asked for, in milliseconds.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// What the migration's spec says.
+    #[serde(default)]
+    pub knobs: Knobs,
+}
+
+/// Settings of a migration, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Knobs {
+    /// `replay.maxPause`.
+    pub max_pause: u64,
+    /// `replay.deadline`.
+    pub replay: u64,
+    /// `replay.onDeadline`.
+    pub on_deadline: OnDeadline,
+    /// `replay.settle`.
+    pub settle: u64,
+    /// `deadlines.pending`.
+    pub pending: u64,
+    /// `deadlines.mirroring`.
+    pub mirroring: u64,
+    /// `deadlines.checkpointing`.
+    pub checkpointing: u64,
+    /// `deadlines.transferring`.
+    pub transferring: u64,
+    /// `deadlines.restoring`.
+    pub restoring: u64,
+    /// `deadlines.switchingOver`.
+    pub switching_over: u64,
+    /// `retainCheckpoint`.
+    pub retain_checkpoint: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            max_pause: 1_000,
+            replay: 120_000,
+            on_deadline: OnDeadline::Cutoff,
+            settle: 500,
+            pending: 30_000,
+            mirroring: 60_000,
+            checkpointing: 60_000,
+            transferring: 60_000,
+            restoring: 60_000,
+            switching_over: 60_000,
+            retain_checkpoint: false,
+        }
+    }
+}
+
+impl Knobs {
+    /// How long all phases together may take.
+    pub fn patience(&self) -> Duration {
+        let phases = [
+            self.pending,
+            self.mirroring,
+            self.checkpointing,
+            self.transferring,
+            self.restoring,
+            self.replay,
+            self.switching_over,
+        ];
+        Duration::from_millis(phases.iter().sum())
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            source: 0,
+            target: 1,
+            rate: 10.0,
+            producers: 3,
+            work_us: 4_000,
+            prefetch: 16,
+            padding: 0,
+            delay_ms: 0,
+            knobs: Knobs::default(),
+        }
+    }
+}
+
+impl Workload {
+    pub(super) fn check(&self, nodes: usize) -> Result<(), String> {
+        if self.source == self.target || self.source >= nodes || self.target >= nodes {
+            return Err(format!(
+                "it cannot move from node {} to node {} of {nodes}",
+                self.source, self.target
+            ));
+        }
+        if !(0.1..=10_000.0).contains(&self.rate) || !(1..=100).contains(&self.producers) {
+            return Err("the rate must be 0.1 to 10000 messages per second, of 1 to 100 producers".to_owned());
+        }
+        if self.padding > 1 << 20 {
+            return Err("padding must be at most a mebibyte".to_owned());
+        }
+        Ok(())
+    }
+}

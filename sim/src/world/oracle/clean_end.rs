@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use ms2m::api::{LABEL_MIGRATION_UID, Phase, StatefulMigrationStatus};
+
+use super::{Oracle, is_kept, uids_of_pods};
+use crate::world::{Cluster, objects};
+
+impl Oracle {
+    /// In a terminal phase nothing of the migration is left over, and `Q`'s bindings are as they were.
+    pub(super) fn clean_end(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+        if is_kept(status) || !status.phase.is_terminal() {
+            return;
+        }
+        let left = [
+            self.queues_left(cluster, status),
+            self.objects_left(cluster, status),
+            checkpoints_left(cluster, status),
+            self.bindings_left(cluster),
+        ];
+        let left: Vec<String> = left.into_iter().flatten().collect();
+        if !left.is_empty() {
+            self.broke(at, "CleanEnd", format_args!("left over: {}", left.join(", ")));
+        }
+    }
+
+    fn queues_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
+        let pods = uids_of_pods(cluster);
+        let uid = migration_uid(status, self);
+        // Control queues of the pods that it knew, and that are no more.
+        let mut known: Vec<String> = status.source.iter().map(|source| source.uid.clone()).collect();
+        if let Some(target) = &status.target {
+            known.extend(target.uid.clone());
+            known.extend(target.retired.clone());
+        }
+        let is_left = |name: &str| match name.strip_prefix("ms2m.control.") {
+            Some(pod) => known.iter().any(|known| known == pod) && !pods.contains(pod),
+            None => {
+                name.starts_with(&format!("{}.ms2m.", self.names.queue()))
+                    || uid.as_ref().is_some_and(|uid| name == format!("ms2m.replies.{uid}"))
+            }
+        };
+        let queues = cluster.broker.queues().into_iter().filter(|queue| is_left(&queue.name));
+        queues.map(|queue| format!("queue {}", queue.name)).collect()
+    }
+
+    fn objects_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
+        let name = self.names.migration();
+        let of_this = |object: &serde_json::Value| {
+            object["metadata"]["annotations"][ms2m::api::ANNOTATION_MIGRATION_NAME] == name.as_str()
+        };
+        let named =
+            |object: &serde_json::Value| object["metadata"]["name"].as_str().unwrap_or("?").to_owned();
+        let jobs = cluster.api.list("batch", "jobs", objects::NAMESPACE);
+        let mut left: Vec<String> =
+            jobs.iter().filter(|job| of_this(job)).map(|job| format!("job {}", named(job))).collect();
+        if status.phase != Phase::Completed {
+            let pods = cluster.api.list("", "pods", objects::NAMESPACE);
+            let marked = pods
+                .iter()
+                .filter(|pod| of_this(pod) && pod["metadata"]["labels"][LABEL_MIGRATION_UID].is_string());
+            left.extend(marked.map(|pod| format!("the mark of pod {}", named(pod))));
+        }
+        left
+    }
+
+    fn bindings_left(&self, cluster: &Cluster) -> Vec<String> {
+        let replay = format!("{}.ms2m.", self.names.queue());
+        let mut bindings = cluster.broker.bindings();
+        bindings.retain(|binding| binding.queue == self.names.queue() || binding.queue.starts_with(&replay));
+        if bindings == self.bindings { Vec::new() } else { vec![format!("bindings {bindings:?}")] }
+    }
+}
+
+fn migration_uid(status: &StatefulMigrationStatus, oracle: &Oracle) -> Option<String> {
+    let replay = &status.mirror.as_ref()?.replay_queue;
+    replay.strip_prefix(&format!("{}.ms2m.", oracle.names.queue())).map(str::to_owned)
+}
+
+/// Archives and images of the source, but for the image that is kept by policy, and what the status says was left.
+fn checkpoints_left(cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
+    let reported = status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
+    let Some(source) = status.source.as_ref().filter(|_| !reported) else { return Vec::new() };
+    let state = cluster.machines.lock();
+    let archives = state.archives.iter().filter(|(_, archive)| archive.pod_uid == source.uid);
+    let mut left: Vec<String> =
+        archives.map(|((node, path), _)| format!("archive {path} on {node}")).collect();
+    let images = state.images.checkpoints().filter(|(_, archive)| archive.pod_uid == source.uid).count();
+    let kept = usize::from(cluster.retains(&source.pod) && status.phase == Phase::Completed);
+    if images != kept {
+        left.push(format!("{images} checkpoint images, of {kept} to be kept"));
+    }
+    left
+}

@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use ms2m::{
+    api::{Phase, StatefulMigrationStatus, reason},
+    protocol::table,
+};
+
+use super::{Oracle, is_kept};
+use crate::world::{Cluster, objects};
+
+impl Oracle {
+    /// Follows the object's status: phases only move along the table's edges, and the point of no return is passed once.
+    pub fn follow(&mut self, status: &StatefulMigrationStatus, at: Duration) {
+        for transition in status.phase_transitions.iter().skip(self.transitions.max(1)) {
+            if !table::allows(self.phase, transition.phase) {
+                self.broke(at, "PhaseMonotonic", format!("{:?} -> {:?}", self.phase, transition.phase));
+            }
+            self.phase = transition.phase;
+        }
+        self.transitions = status.phase_transitions.len();
+        let point = status.handover.as_ref().and_then(|handover| handover.point_of_no_return);
+        if self.point_of_no_return.is_some() && self.point_of_no_return != point {
+            self.broke(at, "PhaseMonotonic", "the point of no return moved");
+        }
+        if self.point_of_no_return.is_none() && point.is_some() {
+            let drained = status.handover.as_ref().and_then(|handover| handover.drained_session.clone());
+            let current = status.target.as_ref().and_then(|target| target.session.clone());
+            if drained.is_none() || drained != current {
+                self.broke(
+                    at,
+                    "PhaseMonotonic",
+                    "the point of no return was passed by another session".to_owned(),
+                );
+            }
+        }
+        self.point_of_no_return = point;
+    }
+
+    /// A migration fails only when neither way is open: the RAM died, or messages are missing. What it keeps for a person
+    /// is really there.
+    pub(super) fn failed_for_a_reason(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        at: Duration,
+    ) {
+        if status.phase != Phase::Failed {
+            return;
+        }
+        let why = status.outcome.as_ref().map(|outcome| outcome.reason.as_str()).unwrap_or_default();
+        if why != reason::GAP && !self.fates.source_died() {
+            self.broke(
+                at,
+                "NoLoss",
+                format_args!("it failed ({why}) though the source's RAM was never lost"),
+            );
+        }
+        if !is_kept(status) {
+            return;
+        }
+        let replay = status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
+        if cluster.broker.queues().iter().all(|queue| queue.name != replay) {
+            self.broke(at, "NoLoss", format_args!("it failed, and its replay queue {replay} is not kept"));
+        }
+        let digest = status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.image_digest.clone());
+        let kept =
+            cluster.machines.lock().images.checkpoints().any(|(known, _)| Some(known) == digest.as_deref());
+        if !kept {
+            self.broke(at, "NoLoss", "it failed, and its checkpoint image is not kept");
+        }
+    }
+
+    /// What the preflight refuses costs nothing.
+    pub(super) fn created_nothing(&mut self, cluster: &Cluster, at: Duration) {
+        if self.may_begin {
+            return;
+        }
+        let writes = cluster.api.log_of_writes();
+        let created = writes.iter().find(|write| {
+            write.changed
+                && write.manager == ms2m::api::FIELD_MANAGER
+                && write.namespace == objects::NAMESPACE
+                && matches!(write.plural.as_str(), "pods" | "jobs" | "services")
+        });
+        if let Some(write) = created {
+            let message = format!("{:?} {} {}", write.verb, write.plural, write.name);
+            self.broke(at, "PreflightFirst", message);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use ms2m::api::{Phase, StatefulMigrationStatus};
+use ms2m_app::Ledger;
+
+use super::{Oracle, memory, ownership::is_of};
+use crate::world::Cluster;
+
+/// Which processes live, which were killed on purpose, and what that excuses.
+#[derive(Default)]
+pub(super) struct Fates {
+    alive: BTreeSet<String>,
+    doomed: BTreeSet<String>,
+    /// A RAM was lost in a way that the protocol does not promise to survive.
+    lost: Option<&'static str>,
+    /// The same, should the migration not complete.
+    lost_unless_completed: Option<&'static str>,
+    /// The RAM that was to be migrated died.
+    source_died: bool,
+}
+
+impl Fates {
+    pub(super) fn doom(&mut self, container_id: &str) {
+        self.doomed.insert(container_id.to_owned());
+    }
+
+    /// Why a loss is nobody's fault.
+    pub(super) fn excuse(&self, status: &StatefulMigrationStatus) -> Option<&'static str> {
+        let unless = self.lost_unless_completed.filter(|_| status.phase != Phase::Completed);
+        self.lost.or(unless)
+    }
+
+    pub(super) fn source_died(&self) -> bool {
+        self.source_died
+    }
+
+    fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus) {
+        let Some(source) = &status.source else {
+            self.lost = Some("the workload crashed before its migration had begun");
+            return;
+        };
+        if status.phase.is_terminal() {
+            self.lost = Some("the workload crashed after the end of its migration");
+        } else if source.container_id.ends_with(id) {
+            self.source_died = true;
+            let has_image = status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.image.is_some());
+            if status.phase == Phase::RollingBack {
+                self.lost = Some("the source died while the migration was rolled back to it");
+            } else if !has_image {
+                self.lost_unless_completed = Some("the source died before an image existed");
+            }
+        }
+    }
+
+    fn target_was_killed(&mut self, status: &StatefulMigrationStatus) {
+        if status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some()) {
+            self.lost = Some("the target died after it had taken over");
+        }
+    }
+}
+
+impl Oracle {
+    /// A source that is removed has nothing that the target lacks, and that is not in `Q`.
+    pub(super) fn deaths(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+        let (mut alive, mut died) = (BTreeSet::new(), Vec::new());
+        let mut target = Ledger::default();
+        {
+            let state = cluster.machines.lock();
+            for (id, container) in state.containers.iter().filter(|(_, c)| is_of(c, self.names)) {
+                let Some(memory) = memory(container) else { continue };
+                let is_source = container.pod == self.names.source();
+                if container.runs() {
+                    alive.insert(id.clone());
+                    if !is_source {
+                        target = memory.cell().look(|ram| ram.ledger().clone());
+                    }
+                } else if self.fates.alive.contains(id) {
+                    died.push((id.clone(), is_source, memory.cell().look(|ram| ram.ledger().clone())));
+                }
+            }
+        }
+        self.fates.alive = alive;
+        for (id, is_source, ledger) in died {
+            match (self.fates.doomed.contains(&id), is_source) {
+                (true, true) => self.fates.source_was_killed(&id, status),
+                (true, false) => self.fates.target_was_killed(status),
+                (false, true) => self.no_early_kill(cluster, &id, &ledger, &target, at),
+                (false, false) => {}
+            }
+        }
+    }
+
+    fn no_early_kill(&mut self, cluster: &Cluster, id: &str, ledger: &Ledger, target: &Ledger, at: Duration) {
+        let waiting = cluster.broker.identities(&self.names.queue());
+        let lacks: Vec<_> = ledger_gaps(target, ledger)
+            .into_iter()
+            .filter(|(producer, seq)| !waiting.iter().any(|w| (&w.0, w.1) == (producer, *seq)))
+            .collect();
+        if !lacks.is_empty() {
+            self.broke(at, "NoEarlyKill", format_args!("{id} was removed, and only it had {lacks:?}"));
+        }
+    }
+}
+
+/// What `theirs` has and `ours` lacks, one by one.
+fn ledger_gaps(ours: &Ledger, theirs: &Ledger) -> Vec<(String, u64)> {
+    let ranges = ours.missing_from(theirs, usize::MAX).into_iter();
+    ranges
+        .flat_map(|range| (range.first..=range.last).map(move |seq| (range.producer.clone(), seq)))
+        .collect()
+}

@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use ms2m_app::engine::Role;
+
+use super::{Oracle, memory};
+use crate::world::{Cluster, Container, Names};
+
+impl Oracle {
+    /// At no instant do two pods own `Q`.
+    pub(super) fn one_owner(&mut self, cluster: &Cluster, at: Duration) {
+        let owners: Vec<String> = {
+            let state = cluster.machines.lock();
+            let owners = state.containers.values().filter(|container| owns(container, self.names));
+            owners.map(|container| container.host.clone()).collect()
+        };
+        if owners.len() > 1 {
+            self.broke(at, "OneOwner", format_args!("{} own the queue", owners.join(" and ")));
+        }
+    }
+}
+
+/// Whether it is a process of this workload.
+pub(super) fn is_of(container: &Container, names: Names) -> bool {
+    container.pod == names.source() || container.pod == names.shadow()
+}
+
+/// Whether it is a process of this workload that runs, believes to own the queue, and holds it. A copy whose RAM still
+/// names another pod than the one it is in has not looked around yet: its connections are the source's, and dead, so it
+/// can do nothing with that belief.
+pub(super) fn owns(container: &Container, names: Names) -> bool {
+    let holds = |container: &Container| {
+        memory(container).is_some_and(|memory| {
+            memory.cell().look(|ram| {
+                ram.role() == Role::Owner && ram.consumes_primary() && ram.pod_uid() == container.pod_uid
+            })
+        })
+    };
+    is_of(container, names) && container.runs() && holds(container)
+}
