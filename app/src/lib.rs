@@ -19,6 +19,8 @@ mod identity;
 pub mod io;
 mod ledger;
 mod publisher;
+#[doc(hidden)]
+pub mod seeded_bug;
 
 pub use consumer::{Consumer, ConsumerConfig, RamCell};
 pub use handler::{Handler, Malformed, Message, Output};

@@ -1,3 +1,4 @@
+use crate::seeded_bug::{self, SeededBug};
 use std::{future::Future, sync::Arc, time::Duration};
 
 use lapin::{
@@ -77,7 +78,8 @@ impl Publisher {
     /// When the future is dropped before, the message may or may not have been published, and its sequence is used for
     /// the next one: then use a new publisher.
     pub async fn publish(&mut self, routing_key: &str, body: &[u8]) -> Published {
-        let id = MessageId { producer: self.producer.clone(), seq: self.seq + 1 };
+        #[cfg_attr(not(feature = "seeded-bugs"), allow(unused_mut))]
+        let mut id = MessageId { producer: self.producer.clone(), seq: self.seq + 1 };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -89,6 +91,9 @@ impl Publisher {
                 Err(error) => {
                     tracing::info!(producer = id.producer, seq = id.seq, %error, "publishing again");
                     self.line = None;
+                    if seeded_bug::is(SeededBug::PublisherSkips) {
+                        id.seq += 1;
+                    }
                     tokio::time::sleep(RECONNECT).await;
                 }
             }

@@ -3,6 +3,7 @@
 
 pub mod amqp;
 pub mod apiserver;
+pub mod cli;
 pub mod determinism;
 pub mod explore;
 pub mod kubelet;

@@ -1,3 +1,4 @@
+use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use jiff::{Timestamp, TimestampRound, Unit};
@@ -56,7 +57,8 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn finish(self) -> Decision {
-        let requeue_after = if self.status.phase.is_terminal() { None } else { self.wake_in.or(Some(IDLE)) };
+        let over = self.status.phase.is_terminal() && !seeded_bug::is(SeededBug::NeverSilent);
+        let requeue_after = if over { None } else { self.wake_in.or(Some(IDLE)) };
         Decision { status: self.status, ack: self.ack, effects: self.effects, requeue_after }
     }
 
@@ -170,9 +172,10 @@ impl<'a> Draft<'a> {
         }
         let has_image = self.has_image();
         let refused = has_image && self.source_life().is_lost();
-        self.status.abort =
-            Some(Abort { reason: reason.to_owned(), message, at: self.now, proven: !has_image, refused });
-        if !has_image {
+        let unproven = seeded_bug::is(SeededBug::RollBackUnproven);
+        let (proven, refused) = (!has_image || unproven, refused && !unproven);
+        self.status.abort = Some(Abort { reason: reason.to_owned(), message, at: self.now, proven, refused });
+        if proven {
             self.enter(Phase::RollingBack);
         } else if !refused {
             self.wake_after(RETRY);

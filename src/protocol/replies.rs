@@ -1,5 +1,6 @@
 //! What a reply changes. Stale ones change nothing; every one is acked, once the status is written.
 
+use ms2m_app::seeded_bug::{self, SeededBug};
 use ms2m_app::{
     Ledger,
     contract::{MissingMessages, Reply, ReplyBody},
@@ -102,13 +103,15 @@ fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str
     let proven = nonce.is_some()
         && nonce == draft.status.nonce.as_deref()
         && synced.is_some_and(|synced| ledger.contains_all(synced));
-    if !proven {
+    if !proven && !seeded_bug::is(SeededBug::RunningIsRestored) {
         draft.restored_fresh = true;
         return;
     }
     phase::note_shadow(draft, &reply.pod_uid);
+    let keeps = seeded_bug::is(SeededBug::KeepOldSession);
     if let Some(target) = &mut draft.status.target
         && target.session.as_deref() != Some(session)
+        && !(keeps && target.session.is_some())
     {
         target.session = Some(session.to_owned());
         target.start_replay_sent_at = None;

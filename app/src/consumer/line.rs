@@ -14,6 +14,7 @@ use lapin::{
 };
 
 use super::{ConsumerConfig, RamCell, parse};
+use crate::seeded_bug::{self, SeededBug};
 use crate::{
     contract::{HEADER_PRODUCER, HEADER_SEQ, Reply, control_queue, dead_letter_queue, replies_queue},
     engine::{Origin, Publication, Step, StepResult},
@@ -228,7 +229,8 @@ impl Line {
     async fn open_replay(&mut self, queue: &str) -> Result<StepResult, LineError> {
         let channel = within("open a channel", self.connection.create_channel()).await?;
         within("qos", channel.basic_qos(REPLAY_PREFETCH, BasicQosOptions::default())).await?;
-        let from_start = table([("x-stream-offset", AMQPValue::LongString("first".into()))]);
+        let offset = if seeded_bug::is(SeededBug::ReplayFromEnd) { "next" } else { "first" };
+        let from_start = table([("x-stream-offset", AMQPValue::LongString(offset.into()))]);
         let consume =
             channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), from_start);
         match within("consume", consume).await {
@@ -296,7 +298,12 @@ impl Line {
             .with_content_type(ShortString::from("application/json"))
             .with_headers(headers);
         let publish = async {
-            self.out.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await
+            let confirm =
+                self.out.basic_publish(exchange.into(), key.into(), options, body, properties).await?;
+            if seeded_bug::is(SeededBug::FireAndForget) && !exchange.is_empty() {
+                return Ok(Confirmation::Ack(None));
+            }
+            confirm.await
         };
         match within("confirm a publish", publish).await? {
             Confirmation::Ack(None) => Ok(StepResult::Done),

@@ -4,6 +4,7 @@ use super::{
     ram::{InHand, Line, PendingSync, Stage},
     step::Say,
 };
+use crate::seeded_bug::{self, SeededBug};
 use crate::{
     Handler, Malformed, Message, Standing,
     contract::{Marker, MessageId, ReplyBody},
@@ -16,6 +17,9 @@ impl<S: Clone + Default> Ram<S> {
             return true;
         }
         let Line { from_primary, from_replay, replays_next, .. } = &mut self.line;
+        if seeded_bug::is(SeededBug::SyncedEarly) {
+            from_primary.make_contiguous().sort_by_key(|arrival| !matches!(arrival.kind, Kind::Marker(_)));
+        }
         *replays_next = !*replays_next;
         let (first, second) =
             if *replays_next { (from_replay, from_primary) } else { (from_primary, from_replay) };
@@ -73,7 +77,13 @@ impl<S: Clone + Default> Ram<S> {
     }
 
     fn sequenced(&mut self, arrival: Arrival, id: MessageId) {
-        let standing = self.ledger.standing(&id);
+        let mut standing = self.ledger.standing(&id);
+        if seeded_bug::is(SeededBug::SkipDedup) && standing == Standing::Known {
+            standing = Standing::Next;
+        }
+        if seeded_bug::is(SeededBug::ApplyAhead) && standing == Standing::Ahead {
+            standing = Standing::Next;
+        }
         self.count_read(&arrival, standing == Standing::Known);
         match standing {
             Standing::Known => self.known(arrival, &id),
@@ -133,7 +143,7 @@ impl<S: Clone + Default> Ram<S> {
         let Some(InHand { arrival, stage: Stage::Working(message) }) = self.line.in_hand.take() else {
             return;
         };
-        if self.ledger.standing(&message.id) == Standing::Known {
+        if self.ledger.standing(&message.id) == Standing::Known && !seeded_bug::is(SeededBug::SkipDedup) {
             self.known(arrival, &message.id);
             return;
         }
@@ -168,6 +178,9 @@ impl<S: Clone + Default> Ram<S> {
         let stage = match (output, arrival.origin) {
             (None, _) => Stage::Acking,
             (Some(output), Origin::Primary) => Stage::Emitting(message.id.clone(), output),
+            (Some(output), Origin::Replay) if seeded_bug::is(SeededBug::ReleaseOutputsEarly) => {
+                Stage::Emitting(message.id.clone(), output)
+            }
             (Some(output), Origin::Replay) => {
                 self.held_outputs.insert(message.id.clone(), output);
                 Stage::Acking

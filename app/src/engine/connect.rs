@@ -2,6 +2,7 @@ use super::{
     Origin, Ram,
     ram::{InHand, Participation, Role, Stage, Target},
 };
+use crate::seeded_bug::{self, SeededBug};
 
 /// Environment variable of a shadow pod: `<migration uid>/<epoch>`.
 ///
@@ -38,7 +39,7 @@ impl<S> Ram<S> {
         self.disconnected();
         self.stats.connections += 1;
         pod_uid.clone_into(&mut self.pod_uid);
-        if self.owner_uid.is_none() {
+        if self.owner_uid.is_none() || seeded_bug::is(SeededBug::CopyBelievesItself) {
             self.owner_uid = Some(pod_uid.to_owned());
         }
         if self.role() == Role::Target {
@@ -54,6 +55,9 @@ impl<S> Ram<S> {
     /// The connection broke. An output that was not confirmed is held until `Q` delivers its message again.
     pub fn disconnected(&mut self) {
         let line = std::mem::take(&mut self.line);
+        if seeded_bug::is(SeededBug::KeepPrefetch) {
+            self.line.from_primary.clone_from(&line.from_primary);
+        }
         self.hold_output_of(line.in_hand);
     }
 

@@ -4,12 +4,15 @@ use super::{
     step::Say,
 };
 use crate::contract::{Command, CommandBody, ReplyBody};
+use crate::seeded_bug::{self, SeededBug};
 
 impl<S> Ram<S> {
     /// Obeys the oldest command. True when there was one.
     pub(super) fn obey_next_command(&mut self) -> bool {
         let Some((tag, command)) = self.line.commands.pop_front() else { return false };
-        let stale = command.epoch < self.last_epoch && command.body != CommandBody::Probe;
+        let stale = command.epoch < self.last_epoch
+            && command.body != CommandBody::Probe
+            && !seeded_bug::is(SeededBug::AcceptStaleEpoch);
         if stale {
             self.ignore(tag);
             return true;
@@ -52,7 +55,7 @@ impl<S> Ram<S> {
 
     /// Stops owning the queue. The command stays unacked, so that a fresh process in this pod finds it, too.
     fn stop(&mut self, tag: u64, migration: &str, epoch: u64) {
-        let late = self.resumed >= Some(epoch);
+        let late = self.resumed >= Some(epoch) && !seeded_bug::is(SeededBug::AcceptStaleEpoch);
         if late || self.role() == Role::Target {
             self.ignore(tag);
             return;
@@ -74,6 +77,11 @@ impl<S> Ram<S> {
             body: ReplyBody::Stopped { nonce, ledger: self.ledger.clone() },
             answers,
         };
+        if seeded_bug::is(SeededBug::StopGoesOn) {
+            self.stopped = None;
+            self.say(say);
+            return;
+        }
         self.line.when_closed = Some(say);
     }
 
@@ -83,6 +91,15 @@ impl<S> Ram<S> {
             return;
         }
         self.last_epoch = epoch;
+        if seeded_bug::is(SeededBug::ResumeSleeps) {
+            self.say(Say {
+                migration: migration.to_owned(),
+                epoch,
+                body: ReplyBody::Resumed { nonce: None },
+                answers: Some(tag),
+            });
+            return;
+        }
         self.stopped = None;
         self.resumed = Some(epoch);
         if let Some(stop) = self.line.stop_tag.take() {

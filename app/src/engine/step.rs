@@ -1,3 +1,4 @@
+use crate::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use super::{
@@ -115,6 +116,9 @@ impl<S: Clone + Default> Ram<S> {
     /// An output that a lost connection left unconfirmed. `STOPPED` says that all of them are emitted: the target drops
     /// its own copies of them.
     fn owed_output(&self) -> Option<Publication> {
+        if seeded_bug::is(SeededBug::StoppedOwingOutputs) {
+            return None;
+        }
         let stopping = self.role() == Role::Stopped && self.line.in_hand.is_none();
         stopping.then(|| self.held_outputs.values().next().cloned()).flatten()
     }

@@ -4,6 +4,7 @@ use super::{
     step::Say,
 };
 use crate::contract::ReplyBody;
+use crate::seeded_bug::{self, SeededBug};
 
 /// How many ranges of missing messages a `GAP` names.
 const MISSING_MAX: usize = 100;
@@ -42,7 +43,9 @@ impl<S> Ram<S> {
     }
 
     fn is_current(&self, session: &str) -> bool {
-        self.target.as_ref().is_some_and(|target| target.session == session)
+        self.target
+            .as_ref()
+            .is_some_and(|target| target.session == session || seeded_bug::is(SeededBug::AcceptStaleSession))
     }
 
     pub(super) fn start_replay(&mut self, tag: u64, session: &str, replay_queue: String) {
@@ -125,6 +128,7 @@ impl<S> Ram<S> {
         let Some(round) = target.rounds.pop_first() else { return false };
         let session = target.session.clone();
         let missing = match &complete {
+            Complete::Known(_) if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
             Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
             Complete::Unknown => Vec::new(),
         };
@@ -132,7 +136,8 @@ impl<S> Ram<S> {
             target.drained = true;
             if let Complete::Known(source) = &complete {
                 // The source emitted these itself.
-                self.held_outputs.retain(|id, _| !source.contains(id));
+                let drops_all = seeded_bug::is(SeededBug::DropHeldOutputs);
+                self.held_outputs.retain(|id, _| !drops_all && !source.contains(id));
             }
             ReplyBody::Drained { session, round, ledger: self.ledger.clone() }
         } else {

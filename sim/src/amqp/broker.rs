@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use amq_protocol::{
@@ -15,6 +16,7 @@ use super::{
     queue::{Message, Queue, Stored},
     routing::{Binding, Exchange},
 };
+use crate::report::Letter;
 
 /// Everything that the broker knows. Synchronous; its order is that of its maps.
 #[derive(Default)]
@@ -29,6 +31,11 @@ pub(super) struct Broker {
     pub(super) generated_names: u64,
     /// The last control messages, oldest first.
     pub(super) recent_control: VecDeque<Arc<Message>>,
+    /// Every control message, as a report shows it.
+    pub(super) letters: Vec<Letter>,
+    /// How long after its confirm a binding is in force.
+    pub(super) binding_delay: Option<Duration>,
+    pub(super) refused_consumers: BTreeMap<String, u64>,
 }
 
 /// How many control messages are remembered.
@@ -132,7 +139,7 @@ impl Broker {
             let exchange = exchange.ok_or_else(|| Exception::no_exchange(&message.exchange))?;
             let bound = self.bindings.iter().filter(|binding| binding.exchange == message.exchange);
             bound
-                .filter(|binding| binding.matches(&exchange.kind, &message))
+                .filter(|binding| self.is_in_force(binding) && binding.matches(&exchange.kind, &message))
                 .map(|b| b.queue.clone())
                 .collect()
         };
@@ -355,8 +362,24 @@ impl Broker {
         self.queues.iter().map(view).collect()
     }
 
+    /// Whether messages are routed by it already.
+    fn is_in_force(&self, binding: &Binding) -> bool {
+        match (binding.since, self.binding_delay) {
+            (Some(since), Some(delay)) => now() >= since + delay,
+            _ => true,
+        }
+    }
+
+    /// Keeps a control message for the report.
+    pub(super) fn note_letter(&mut self, client: u64, message: &Message) {
+        if message.is_control() {
+            let letter = Letter::new(now(), self.client_name(client), &message.routing_key, &message.body);
+            self.letters.push(letter);
+        }
+    }
+
     pub(super) fn bind(&mut self, binding: Binding) {
-        if !self.bindings.contains(&binding) {
+        if !self.bindings.iter().any(|known| known.is_same(&binding)) {
             self.bindings.push(binding);
         }
     }
@@ -371,6 +394,11 @@ impl Broker {
             ) != (queue, exchange, routing_key, arguments)
         });
     }
+}
+
+/// Simulated time; none has passed outside a simulation.
+pub(super) fn now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
 }
 
 /// Bytes of a body in one frame until another size is negotiated.

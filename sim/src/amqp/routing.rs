@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use amq_protocol::types::FieldTable;
 
 use super::queue::{Message, text};
@@ -17,9 +19,18 @@ pub(super) struct Binding {
     pub(super) queue: String,
     pub(super) routing_key: String,
     pub(super) arguments: FieldTable,
+    /// When a client made it; none for what the set-up of a scenario made.
+    pub(super) since: Option<Duration>,
 }
 
 impl Binding {
+    /// Whether it says the same, whenever it was made.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let says =
+            |binding: &Self| (binding.exchange.clone(), binding.queue.clone(), binding.routing_key.clone());
+        says(self) == says(other) && self.arguments == other.arguments
+    }
+
     /// Whether a message that was published to this exchange goes to this queue.
     pub(super) fn matches(&self, kind: &str, message: &Message) -> bool {
         match kind {

@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use amq_protocol::{frame::AMQPFrame, types::AMQPValue};
 use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
@@ -10,6 +13,7 @@ use super::{
     routing::{Binding, Exchange},
     session::Session,
 };
+use crate::report::Letter;
 
 /// A broker that several connections share; it outlives the host that serves it, as a disk does.
 #[derive(Clone)]
@@ -94,10 +98,32 @@ impl SharedBroker {
         repeated
     }
 
+    /// From now on bindings that are made are in force only so long after they are confirmed, as in a cluster; or at once
+    /// again, those that wait included.
+    pub fn delay_bindings(&self, by: Option<Duration>) {
+        self.lock().binding_delay = by;
+    }
+
+    /// Deletes a queue, past the network.
+    pub fn delete_queue(&self, name: &str) {
+        self.lock().delete_queue(name);
+    }
+
+    /// How often a consumer of a queue was refused, because another has it.
+    pub fn refused_consumers(&self, queue: &str) -> u64 {
+        self.lock().refused_consumers.get(queue).copied().unwrap_or_default()
+    }
+
+    /// Every control message so far.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.lock().letters.clone()
+    }
+
     /// Adds a binding, past the network.
     pub fn bind(&self, binding: &BindingView) {
         let BindingView { exchange, queue, routing_key } = binding.clone();
-        self.lock().bind(Binding { exchange, queue, routing_key, arguments: Default::default() });
+        let arguments = Default::default();
+        self.lock().bind(Binding { exchange, queue, routing_key, arguments, since: None });
     }
 
     /// From now on publishes are routed but not confirmed, or confirmed again.
@@ -118,6 +144,7 @@ impl SharedBroker {
             queue: queue.to_owned(),
             routing_key: routing_key.to_owned(),
             arguments: Default::default(),
+            since: None,
         });
     }
 

@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) watches: BTreeMap<u64, OpenWatch>,
     pub(super) watches_opened: u64,
     pub(super) stalled: Vec<RequestMatch>,
+    /// How many watches of each client were told 410 Gone.
+    pub(super) expired: BTreeMap<String, u64>,
 }
 
 /// A watch that some client has open.
@@ -88,6 +90,7 @@ impl ApiServer {
             watches: BTreeMap::new(),
             watches_opened: 0,
             stalled: Vec::new(),
+            expired: BTreeMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -232,6 +235,11 @@ impl ApiServer {
     pub fn release_watches(&self) {
         self.lock().stalled.clear();
         self.shared.changed.notify_waiters();
+    }
+
+    /// How many watches of a client were told 410 Gone so far.
+    pub fn expired_watches(&self, user_agent: &str) -> u64 {
+        self.lock().expired.get(user_agent).copied().unwrap_or_default()
     }
 
     /// Every request so far, reads included, in the order of their answers.

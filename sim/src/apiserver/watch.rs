@@ -132,7 +132,7 @@ impl Watch {
     /// Takes everything over that happened since the last time.
     fn collect(&mut self) {
         let server = self.server.clone();
-        let state = server.lock();
+        let mut state = server.lock();
         if state.watches.get(&self.id).is_none_or(|watch| watch.is_closed) {
             self.is_over = true;
             return;
@@ -147,6 +147,7 @@ impl Watch {
                 state.store.compacted()
             ));
             self.push("ERROR", &error.to_status());
+            *state.expired.entry(self.request.user_agent.clone()).or_default() += 1;
             self.is_over = true;
             return;
         }

@@ -97,6 +97,8 @@ pub struct Summary {
     pub trace_hash: Option<String>,
     /// Messages published.
     pub published: u64,
+    /// How many of the faults have struck.
+    pub struck: usize,
 }
 
 /// One of several migrations.

@@ -5,14 +5,26 @@
 //!   child          one run in a process, and what came of it
 //!   sweep          many seeds, beside each other
 //!   determinism    the same plan twice, and the first line that differs
+//!   matrix         every fault at every step
+//!   shrink         a plan that breaks something, made as small as possible
+//!   explain        what happened around the first broken invariant
+//!   mutants        seeded bugs, and which seed catches each
 //! ```
 
 mod child;
 mod determinism;
+mod explain;
+mod matrix;
+mod mutants;
 mod pool;
+mod shrink;
 mod sweep;
 
 pub use child::{Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
+pub use explain::explain;
+pub use matrix::Matrix;
+pub use mutants::{Catch, Hunt, build_seeded, hunt};
 pub use pool::{Pool, Stop};
+pub use shrink::{NotShrunk, Shrink, Shrunk};
 pub use sweep::{Sweep, Swept};

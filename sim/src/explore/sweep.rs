@@ -9,7 +9,11 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Child, Class, Outcome, Pool};
-use crate::{determinism::wall_clock, plan::Plan};
+use crate::{
+    determinism::wall_clock,
+    plan::Plan,
+    report::{escape, page},
+};
 
 /// Many seeds.
 #[derive(Clone, Debug)]
@@ -142,12 +146,12 @@ impl Swept {
     }
 
     /// Points of `expected` that no run reached.
-    pub fn missed<'a>(&self, expected: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
-        expected.into_iter().filter(|point| !self.reached.contains_key(*point)).collect()
+    pub fn missed<'a>(&self, expected: &'a BTreeSet<String>) -> Vec<&'a str> {
+        expected.iter().map(String::as_str).filter(|point| !self.reached.contains_key(*point)).collect()
     }
 
     /// A summary for a person.
-    pub fn render(&self) -> String {
+    pub fn render(&self, points: &BTreeSet<String>) -> String {
         let mut out = String::new();
         let minutes = self.wall.as_secs_f64() / 60.0;
         let per_minute = self.runs as f64 / minutes.max(1e-9);
@@ -169,6 +173,11 @@ impl Swept {
         );
         let _ = writeln!(out, "  pause       {}", percentiles(&self.pauses));
         let _ = writeln!(out, "  total       {}", percentiles(&self.totals));
+        let missed = self.missed(points);
+        let _ = writeln!(out, "  rare paths  {} of {} reached", points.len() - missed.len(), points.len());
+        if !missed.is_empty() {
+            let _ = writeln!(out, "  not reached {}", missed.join(" · "));
+        }
         if self.failed.is_empty() {
             let _ = writeln!(out, "  ✔ every invariant held in every run");
         } else {
@@ -177,6 +186,50 @@ impl Swept {
         }
         out
     }
+}
+
+impl Swept {
+    /// The same as a page.
+    pub fn html(&self, points: &BTreeSet<String>) -> String {
+        let verdict = match self.failed.len() {
+            0 => format!("{} runs: every invariant held in every run", self.runs),
+            broken => format!("{} runs: {broken} broken", self.runs),
+        };
+        let mut body = format!("<pre>{}</pre>", escape(&self.render(points)));
+        for (_, _, text) in &self.failed {
+            let _ = write!(body, "<pre>{}</pre>", escape(text));
+        }
+        body.push_str("<h2>Pauses of completed migrations</h2>");
+        body.push_str(&histogram(&self.pauses));
+        body.push_str("<h2>Rare paths</h2><table><tr><th>path</th><th>runs</th></tr>");
+        for point in points {
+            let count = self.reached.get(point).copied().unwrap_or_default();
+            let class = if count == 0 { "number broken" } else { "number" };
+            let _ = write!(body, "<tr><td>{}</td><td class=\"{class}\">{count}</td></tr>", escape(point));
+        }
+        body.push_str("</table>");
+        page("Sweep of simulated migrations", &verdict, self.failed.is_empty(), &body)
+    }
+}
+
+/// How many values there are in each octave of milliseconds.
+fn histogram(values: &[u64]) -> String {
+    let mut octaves: BTreeMap<u32, u64> = BTreeMap::new();
+    for value in values {
+        *octaves.entry(value.max(&1).ilog2()).or_default() += 1;
+    }
+    let most = octaves.values().copied().max().unwrap_or(1);
+    let mut table = String::from("<table>");
+    for (octave, count) in octaves {
+        let width = 400 * count / most;
+        let (from, until) = (1_u64 << octave, 1_u64 << (octave + 1));
+        let _ = write!(
+            table,
+            "<tr><td class=number>{from} to {until} ms</td><td><svg width=420 height=14><rect class=phase width={width} \
+             height=14></rect></svg></td><td class=number>{count}</td></tr>"
+        );
+    }
+    table + "</table>"
 }
 
 fn percentiles(sorted: &[u64]) -> String {

@@ -63,7 +63,7 @@ pub enum FaultKind {
     StallWatches,
     /// Watches are closed.
     CloseWatches,
-    /// The history is compacted: watches that are behind get 410 Gone.
+    /// The history is compacted and watches are closed: those that come back get 410 Gone, and have to list again.
     CompactHistory,
 
     /// The broker drops the operator's connection.
@@ -74,6 +74,10 @@ pub enum FaultKind {
     DropTarget,
     /// The broker routes, but confirms nothing.
     WithholdConfirms,
+    /// A binding that is made is in force only 800 ms after it was confirmed.
+    LateBindings,
+    /// Somebody deletes the replay queue.
+    DeleteReplayQueue,
     /// Every control message of the last while comes once more, the latest first.
     RepeatControl,
 
@@ -141,6 +145,7 @@ impl FaultKind {
                 | Self::DropSource
                 | Self::DropTarget
                 | Self::RepeatControl
+                | Self::DeleteReplayQueue
                 | Self::FailCheckpoint
         )
     }
@@ -157,13 +162,63 @@ impl FaultKind {
         }
     }
 
+    /// Whether a process of the workload may lose its connection, or its life, by it: then it may say something again.
+    pub fn may_repeat_outputs(self) -> bool {
+        matches!(
+            self,
+            Self::CrashBroker
+                | Self::LoseSourceNode
+                | Self::LoseTargetNode
+                | Self::KillSource
+                | Self::KillTarget
+                | Self::DeleteSource
+                | Self::DeleteTarget
+                | Self::DropSource
+                | Self::DropTarget
+                | Self::WithholdConfirms
+                | Self::Hold(Link::SourceBroker | Link::TargetBroker)
+                | Self::Partition(Link::SourceBroker | Link::TargetBroker)
+                | Self::PartitionTo(Link::SourceBroker | Link::TargetBroker)
+                | Self::PartitionFrom(Link::SourceBroker | Link::TargetBroker)
+        )
+    }
+
+    /// Whether it does harm only to what begins later.
+    pub fn lies_in_wait(self) -> bool {
+        matches!(
+            self,
+            Self::LateBindings
+                | Self::FailCheckpoint
+                | Self::FailCheckpoints
+                | Self::SlowCheckpoints
+                | Self::DiskFull
+                | Self::RegistryDown
+                | Self::TruncatePushes
+                | Self::PullsFail
+                | Self::FailRestores
+                | Self::RestoreFresh
+        )
+    }
+
+    /// Whether messages may go past the replay queue by it: then a gap is no fault of the protocol's, as long as it says so.
+    pub fn may_leave_a_gap(self) -> bool {
+        matches!(self, Self::LateBindings | Self::DeleteReplayQueue)
+    }
+
     /// Whether it is the user's or somebody else's act, rather than a failure.
     pub fn is_an_act(self) -> bool {
-        matches!(self, Self::DeleteSource | Self::DeleteTarget | Self::Cancel | Self::ChangeBindings)
+        matches!(
+            self,
+            Self::DeleteSource
+                | Self::DeleteTarget
+                | Self::Cancel
+                | Self::ChangeBindings
+                | Self::DeleteReplayQueue
+        )
     }
 }
 
-const SIMPLE: [FaultKind; 39] = {
+const SIMPLE: [FaultKind; 41] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -194,6 +249,8 @@ const SIMPLE: [FaultKind; 39] = {
         K::DropTarget,
         K::WithholdConfirms,
         K::RepeatControl,
+        K::LateBindings,
+        K::DeleteReplayQueue,
         K::FailCheckpoint,
         K::FailCheckpoints,
         K::SlowCheckpoints,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{MigrationReport, Timeline, WorkloadReport};
+use super::{Letter, MigrationReport, Sample, Timeline, WorkloadReport};
 
 /// What a run proved, or what it broke.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -49,6 +49,14 @@ pub struct Verdict {
     /// Every line of the trace; not part of the JSON.
     #[serde(skip)]
     pub trace: Vec<String>,
+    /// How many of the faults have struck; the others' steps were never passed.
+    pub struck: usize,
+    /// The protocol's messages; not part of the JSON.
+    #[serde(skip)]
+    pub letters: Vec<Letter>,
+    /// What was measured while targets caught up; not part of the JSON.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
     /// Real time that the run took.
     pub wall_ms: u64,
     /// What happened.

@@ -1,16 +1,19 @@
 use std::time::Duration;
 
-use ms2m::api::{FIELD_MANAGER, Phase, StatefulMigration};
+use ms2m::{
+    api::{FIELD_MANAGER, Phase, StatefulMigration},
+    kubernetes::client::USER_AGENT,
+};
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
-use super::{Cluster, Mistake, objects, party::Party, strike::Strikes};
+use super::{Cluster, Mistake, Reached, objects, party::Party, strike::Strikes};
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
     plan::Plan,
-    report::{Lane, Timeline, Verdict, Violation, narrate},
+    report::{Lane, Letter, Sample, Timeline, Verdict, Violation, narrate},
 };
 
 /// What undoing and taking down may take after everything that has a deadline.
@@ -59,21 +62,26 @@ pub(super) struct Drive {
     pub(super) cluster: Cluster,
     pub(super) parties: Vec<Party>,
     pub(super) strikes: Strikes,
+    pub(super) reached: Reached,
     timeline: Timeline,
+    samples: Vec<Sample>,
+    expired_watches: u64,
     version: u64,
     verdict: Verdict,
 }
 
 impl Drive {
     fn new(plan: &Plan, cluster: Cluster) -> Self {
-        let may_repeat = !plan.faults.is_empty();
         let workloads = plan.scenario.workloads.iter().enumerate();
         Self {
-            parties: workloads.map(|(index, w)| Party::new(index, w, &cluster, may_repeat)).collect(),
+            parties: workloads.map(|(index, w)| Party::new(index, w, &cluster, &plan.faults)).collect(),
             strikes: Strikes::new(&plan.faults),
             plan: plan.clone(),
             cluster,
+            reached: Reached::default(),
             timeline: Timeline::default(),
+            samples: Vec::new(),
+            expired_watches: 0,
             version: 0,
             verdict: Verdict::default(),
         }
@@ -100,10 +108,8 @@ impl Drive {
     fn prepare(&mut self) {
         if let Some(mistake) = self.plan.scenario.mistake {
             mistake.prepare(&self.cluster);
-            if mistake.shows_before_the_start() {
-                for party in &mut self.parties {
-                    party.oracle.forbids_beginning();
-                }
+            for party in &mut self.parties {
+                party.oracle.expects_refusal(mistake.shows_before_the_start());
             }
         }
     }
@@ -216,7 +222,65 @@ impl Drive {
             verdict.workloads.clear();
         }
         verdict.timeline = std::mem::take(&mut self.timeline);
+        verdict.samples = std::mem::take(&mut self.samples);
+        verdict.letters = self.letters();
+        verdict.struck = self.strikes.struck();
+        self.reach_at_the_end();
+        verdict.reached = self.reached.take();
         verdict
+    }
+
+    /// Rare points that only show when all is over.
+    fn reach_at_the_end(&mut self) {
+        let writes = self.cluster.api.log_of_writes();
+        let conflict = writes.iter().any(|write| write.code == 409 && write.subresource == "status");
+        self.reached.reach_if(conflict, "status written in conflict");
+        for party in &self.parties {
+            let traffic = &self.cluster.traffic[party.names.0];
+            self.reached.reach_if(traffic.record.snapshot().resent > 0, "message published again");
+            let outputs = self.cluster.broker.identities(&party.names.results());
+            let once: std::collections::BTreeSet<_> = outputs.iter().collect();
+            self.reached.reach_if(once.len() < outputs.len(), "output emitted again");
+            let refused = self.cluster.broker.refused_consumers(&party.names.queue()) > 0;
+            let handed = party.status.handover.is_some();
+            self.reached.reach_if(refused && handed, "zombie refused by the broker");
+            self.reached.reach_if(party.stale_commands(&self.cluster), "stale command ignored");
+            let completed = party.status.phase == Phase::Completed;
+            let kept = completed && party.workload.knobs.retain_checkpoint;
+            self.reached.reach_if(kept, "image kept by policy");
+            self.reached.reach_if(
+                completed && party.cancelled,
+                "cancelled after the point of no return, and completed",
+            );
+            self.reached
+                .reach_if(completed && party.oracle.source_died(), "forward after loss of the source");
+            let handover = party.status.handover.clone().unwrap_or_default();
+            let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();
+            self.reached.reach_if(second, "switched by a second session");
+        }
+    }
+
+    /// The protocol's messages, with names instead of UIDs.
+    fn letters(&self) -> Vec<Letter> {
+        let mut names = vec![("ms2m-operator".to_owned(), "operator".to_owned())];
+        for container in self.cluster.machines.lock().containers.values() {
+            names.push((container.pod_uid.clone(), container.pod.clone()));
+        }
+        let plain = |text: &str| {
+            let known = names.iter().find(|(uid, _)| text.contains(uid.as_str()));
+            known.map(|(_, name)| name.clone())
+        };
+        let letters = self.cluster.broker.letters().into_iter();
+        letters
+            .map(|letter| Letter {
+                from: plain(&letter.from).unwrap_or(letter.from),
+                to: match letter.to.as_str() {
+                    to if to.starts_with("ms2m.replies.") => "operator".to_owned(),
+                    to => plain(to).unwrap_or_else(|| to.to_owned()),
+                },
+                ..letter
+            })
+            .collect()
     }
 
     pub(super) fn note(&mut self, sim: &Sim<'_>, lane: Lane, text: impl std::fmt::Display) {
@@ -269,6 +333,13 @@ impl Drive {
 
     /// Reads the objects' status when anything was written.
     fn look(&mut self, sim: &Sim<'_>) {
+        let expired = self.cluster.api.expired_watches(USER_AGENT);
+        if expired > self.expired_watches {
+            self.expired_watches = expired;
+            for party in &self.parties {
+                self.reached.reach_in("410 during", &party.status);
+            }
+        }
         let version = self.cluster.api.resource_version();
         if version == self.version {
             return;
@@ -287,7 +358,9 @@ impl Drive {
                 continue;
             }
             party.oracle.follow(&status, sim.elapsed());
-            let old = std::mem::replace(&mut party.status, status);
+            self.reached.follow(&party.status, &status);
+            self.samples.extend(Sample::of(party.names.0, sim.elapsed(), &party.status, &status));
+            let old = party.follow(status);
             let name = if several { format!("{}: ", party.names.migration()) } else { String::new() };
             let told = narrate(&old, &party.status).into_iter();
             lines.extend(told.map(|(lane, text)| (lane, format!("{name}{text}"))));

@@ -3,6 +3,7 @@
 //! ```text
 //!   drive        a plan, step by step: faults strike, the oracles look
 //!   strike       what each fault does, and how it ends
+//!   rare         points that a sweep must reach sometimes
 //!   party        one migration: its names, its status, its oracle
 //!   cluster      API server, broker, nodes, publishers, operator: hosts of the network
 //!   machines     processes, disks, registry
@@ -23,6 +24,7 @@ mod operator;
 mod oracle;
 mod party;
 mod program;
+mod rare;
 mod runtime;
 mod strike;
 mod transfer;
@@ -38,4 +40,5 @@ pub use names::Names;
 pub use operator::SkewedClock;
 pub use oracle::Oracle;
 pub use program::{Launch, Main, Memory, Program, Snapshot};
+pub use rare::{Reached, points};
 pub use runtime::SimRuntime;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Cluster, Names, Oracle, objects, oracle};
 use crate::{
-    plan::Workload,
+    plan::{Fault, Workload},
     report::{Belief, MigrationReport, WorkloadReport},
 };
 
@@ -19,19 +19,22 @@ pub(super) struct Party {
     pub(super) cancelled: bool,
     /// The object is gone.
     pub(super) gone: bool,
+    /// How often another process began to take part after the point of no return.
+    pub(super) sessions_after_point_of_no_return: u32,
 }
 
 impl Party {
-    pub(super) fn new(index: usize, workload: &Workload, cluster: &Cluster, may_repeat: bool) -> Self {
+    pub(super) fn new(index: usize, workload: &Workload, cluster: &Cluster, faults: &[Fault]) -> Self {
         let names = Names(index);
         Self {
             names,
             workload: workload.clone(),
-            oracle: Oracle::new(names, cluster, may_repeat),
+            oracle: Oracle::new(names, cluster, faults),
             status: StatefulMigrationStatus::default(),
             asked: None,
             cancelled: false,
             gone: false,
+            sessions_after_point_of_no_return: 0,
         }
     }
 
@@ -46,6 +49,29 @@ impl Party {
 
     pub(super) fn target(&self, cluster: &Cluster) -> Option<String> {
         cluster.running(&self.names.shadow())
+    }
+
+    /// Takes the status over that was written; returns the last one.
+    pub(super) fn follow(&mut self, status: StatefulMigrationStatus) -> StatefulMigrationStatus {
+        let session =
+            |status: &StatefulMigrationStatus| status.target.as_ref().and_then(|t| t.session.clone());
+        let passed = |status: &StatefulMigrationStatus| {
+            status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some())
+        };
+        if passed(&self.status) && session(&self.status) != session(&status) && session(&status).is_some() {
+            self.sessions_after_point_of_no_return += 1;
+        }
+        std::mem::replace(&mut self.status, status)
+    }
+
+    /// Whether a process has been told something that was out of date.
+    pub(super) fn stale_commands(&self, cluster: &Cluster) -> bool {
+        let state = cluster.machines.lock();
+        let mut own = state.containers.values().filter(|container| oracle::is_of(container, self.names));
+        own.any(|container| {
+            oracle::memory(container)
+                .is_some_and(|memory| memory.cell().look(|ram| ram.stats().stale_commands > 0))
+        })
     }
 
     pub(super) fn conclude(&mut self, cluster: &Cluster, at: Duration) -> WorkloadReport {
@@ -66,8 +92,7 @@ impl Party {
         }];
         let state = cluster.machines.lock();
         for (id, container) in &state.containers {
-            let Some(memory) = oracle::memory(container)
-                .filter(|_| container.pod == self.names.source() || container.pod == self.names.shadow())
+            let Some(memory) = oracle::memory(container).filter(|_| oracle::is_of(container, self.names))
             else {
                 continue;
             };

@@ -18,6 +18,8 @@ use crate::{
 const SLOW: Duration = Duration::from_millis(150);
 /// What it is on one that is not any more.
 const USUAL: Duration = Duration::from_millis(1);
+/// How long after it is confirmed a binding is in force: about as long as `settle` expects.
+const LATE: Duration = Duration::from_millis(800);
 /// How far a clock jumps.
 const JUMP_MS: i64 = 60_000;
 /// How much longer a request takes at an API server that is slow.
@@ -31,6 +33,7 @@ pub(super) struct Strikes {
     /// How many crashes hold a host down.
     down: BTreeMap<String, u32>,
     last: Duration,
+    struck: usize,
 }
 
 struct Strike {
@@ -48,6 +51,7 @@ enum Undo {
     Withdraw(u64),
     ReleaseWatches,
     Confirm,
+    BindInTime,
     Cure(Ailment),
     SetClock,
 }
@@ -60,12 +64,18 @@ impl Strikes {
             in_force: Vec::new(),
             down: BTreeMap::new(),
             last: Duration::ZERO,
+            struck: 0,
         }
     }
 
     /// Whether nothing is broken at present.
     pub(super) fn are_over(&self) -> bool {
         self.in_force.is_empty()
+    }
+
+    /// How many faults have struck.
+    pub(super) fn struck(&self) -> usize {
+        self.struck
     }
 
     /// When something last broke or was made whole.
@@ -113,6 +123,12 @@ impl Drive {
 
     fn strike(&mut self, sim: &mut Sim<'_>, fault: Fault) {
         self.note(sim, Lane::Fault, &fault);
+        self.strikes.struck += 1;
+        if fault.kind == FaultKind::CrashOperator {
+            for party in &self.parties {
+                self.reached.reach_in("operator restarted in", &party.status);
+            }
+        }
         let undo = match fault.kind {
             FaultKind::Hold(link)
             | FaultKind::Partition(link)
@@ -146,7 +162,9 @@ impl Drive {
             | FaultKind::DropSource
             | FaultKind::DropTarget
             | FaultKind::WithholdConfirms
-            | FaultKind::RepeatControl => self.strike_broker(&fault),
+            | FaultKind::RepeatControl
+            | FaultKind::LateBindings
+            | FaultKind::DeleteReplayQueue => self.strike_broker(&fault),
             FaultKind::FailCheckpoint
             | FaultKind::FailCheckpoints
             | FaultKind::SlowCheckpoints
@@ -302,7 +320,9 @@ impl Drive {
                 return Undo::Nothing;
             }
             _ => {
+                // A watch that is up to date loses nothing by it; one that comes back does.
                 api.compact_history();
+                api.close_watches(&RequestMatch::default());
                 return Undo::Nothing;
             }
         };
@@ -325,6 +345,16 @@ impl Drive {
             FaultKind::WithholdConfirms => {
                 broker.withhold_confirms(true);
                 return Undo::Confirm;
+            }
+            FaultKind::LateBindings => {
+                broker.delay_bindings(Some(LATE));
+                return Undo::BindInTime;
+            }
+            FaultKind::DeleteReplayQueue => {
+                let replay = format!("{}.ms2m.", party.names.queue());
+                for queue in broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
+                    broker.delete_queue(&queue.name);
+                }
             }
             _ => drop(broker.repeat_control()),
         }
@@ -374,6 +404,7 @@ impl Drive {
             Undo::Withdraw(id) => self.cluster.api.withdraw(id),
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::Confirm => self.cluster.broker.withhold_confirms(false),
+            Undo::BindInTime => self.cluster.broker.delay_bindings(None),
             Undo::Cure(ailment) => drop(self.cluster.machines.lock().ailments.remove(&ailment)),
             Undo::SetClock => self.cluster.clock.set(0),
         }

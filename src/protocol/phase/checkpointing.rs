@@ -1,3 +1,4 @@
+use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use super::{Draft, Effect};
@@ -13,6 +14,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 pub(super) fn step(draft: &mut Draft<'_>) {
     let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
     if checkpoint.archive.is_some() {
+        bind_late(draft);
         draft.enter(Phase::Transferring);
         return;
     }
@@ -34,4 +36,13 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     }
     let Some(source) = draft.status.source.clone() else { return };
     draft.emit(Effect::Checkpoint { node: source.node, pod: source.pod, container: source.container });
+}
+
+/// Does nothing, unless the bug is built in.
+fn bind_late(draft: &mut Draft<'_>) {
+    if seeded_bug::is(SeededBug::BindAfterCheckpoint)
+        && let Some(mirror) = draft.status.mirror.clone()
+    {
+        draft.emit(Effect::MirrorReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
+    }
 }

@@ -15,6 +15,7 @@ mod transferring;
 
 use super::{Effect, Life, QueueView, draft::Draft, table};
 use crate::api::{Phase, reason};
+use ms2m_app::seeded_bug::{self, SeededBug};
 pub(super) use shadow::note as note_shadow;
 
 /// Does what the current phase asks for; may enter the next.
@@ -31,7 +32,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         Phase::SwitchingOver => finishing::step(draft),
         Phase::RollingBack => rolling_back::step(draft),
         Phase::Completed | Phase::RolledBack | Phase::Failed => {
-            if draft.seen.deletion_requested {
+            if draft.seen.deletion_requested && !seeded_bug::is(SeededBug::KeepFinalizer) {
                 draft.emit(Effect::RemoveFinalizer);
             }
         }

@@ -3,6 +3,7 @@ use crate::{
     api::{HandoverStatus, Phase, reason},
     protocol::cutoff::{self, Cutoff},
 };
+use ms2m_app::seeded_bug::{self, SeededBug};
 
 /// The target catches up, until the handover is short enough or waiting buys nothing.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -24,6 +25,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     let elapsed = draft.since(draft.phase_entered_at());
     let replay = draft.status.replay.clone().unwrap_or_default();
     match cutoff::decide(spec, &replay, elapsed) {
+        Cutoff::HandOver(_) if seeded_bug::is(SeededBug::NeverHandOver) => {}
         Cutoff::Wait => {
             draft.is_due(draft.phase_entered_at(), spec.deadline.as_duration());
         }

@@ -1,3 +1,4 @@
+use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use ms2m_app::contract::CommandBody;
@@ -82,7 +83,9 @@ pub(super) fn unbind(draft: &mut Draft<'_>) -> bool {
     let Some(mirror) = draft.status.mirror.clone().filter(|_| draft.status.epoch.is_some()) else {
         return true;
     };
-    if draft.cleanup().unbound_at.is_some() {
+    if draft.cleanup().unbound_at.is_some()
+        || (seeded_bug::is(SeededBug::LeaveReplayBound) && draft.status.phase == Phase::RollingBack)
+    {
         return true;
     }
     draft.emit(Effect::UnbindReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
@@ -94,7 +97,9 @@ pub(super) fn delete_replay(draft: &mut Draft<'_>) -> bool {
     let Some(mirror) = draft.status.mirror.clone().filter(|_| draft.status.epoch.is_some()) else {
         return true;
     };
-    if draft.cleanup().replay_deleted {
+    if draft.cleanup().replay_deleted
+        || (seeded_bug::is(SeededBug::LeaveReplayBound) && draft.status.phase == Phase::RollingBack)
+    {
         return true;
     }
     draft.emit(Effect::DeleteReplay { replay_queue: mirror.replay_queue });
@@ -103,7 +108,8 @@ pub(super) fn delete_replay(draft: &mut Draft<'_>) -> bool {
 
 fn resume_source(draft: &mut Draft<'_>) -> bool {
     // STOP is sent only after SwitchingOver was recorded.
-    if draft.status.handover.is_none() || draft.cleanup().resumed {
+    let forgets = seeded_bug::is(SeededBug::ForgetResume);
+    if forgets || draft.status.handover.is_none() || draft.cleanup().resumed {
         return true;
     }
     if draft.source_life() == Life::PodGone {
@@ -138,6 +144,9 @@ pub(super) fn delete_job(draft: &mut Draft<'_>) -> bool {
 /// Archive and image are deleted by a Job on the source's node, which is then deleted itself. `retain` keeps the image.
 pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
     let Some(checkpoint) = draft.status.checkpoint.clone() else { return true };
+    if seeded_bug::is(SeededBug::LeaveCheckpoint) {
+        return true;
+    }
     let settled = draft.cleanup().checkpoint_gone || draft.cleanup().checkpoint_left.is_some();
     match draft.seen.cleanup_job.clone() {
         _ if settled && draft.cleanup().cleanup_job_gone => return true,
@@ -203,7 +212,10 @@ fn delete_control_queue(draft: &mut Draft<'_>) -> bool {
 /// The control queues of shadows that were replaced.
 pub(super) fn delete_retired(draft: &mut Draft<'_>) -> bool {
     let retired = draft.status.target.as_ref().map(|target| target.retired.clone()).unwrap_or_default();
-    let none_left = retired.is_empty();
+    let none_left = retired.is_empty() || seeded_bug::is(SeededBug::ForgetRetired);
+    if none_left {
+        return true;
+    }
     for pod_uid in retired {
         draft.emit(Effect::DeleteControlQueue { pod_uid });
     }
@@ -211,7 +223,8 @@ pub(super) fn delete_retired(draft: &mut Draft<'_>) -> bool {
 }
 
 fn unlabel(draft: &mut Draft<'_>) -> bool {
-    if draft.status.source.is_none() || draft.cleanup().unlabelled {
+    let forgets = seeded_bug::is(SeededBug::ForgetUnlabel);
+    if forgets || draft.status.source.is_none() || draft.cleanup().unlabelled {
         return true;
     }
     draft.emit(Effect::UnlabelSource);

@@ -1,3 +1,4 @@
+use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use ms2m_app::contract::CommandBody;
@@ -27,7 +28,7 @@ pub(super) fn keep(draft: &mut Draft<'_>) {
             }
             if draft.restored_fresh {
                 fresh(draft, &pod.uid);
-            } else if pod.ended {
+            } else if pod.ended && !seeded_bug::is(SeededBug::AbandonShadow) {
                 draft.emit(Effect::DeleteShadow { uid: pod.uid.clone() });
             }
         }

@@ -1,3 +1,4 @@
+use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use ms2m_app::contract::CommandBody;
@@ -24,6 +25,11 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
     // The durable STOP must be in the control queue before anything else is believed: a fresh container of the source
     // pod obeys it, too.
     let Some(first) = first else { return false };
+    if seeded_bug::is(SeededBug::NoFence) {
+        let now = draft.now;
+        draft.handover().stopped_at = Some(now);
+        return true;
+    }
     let gone = draft.source_life() == Life::PodGone;
     if !gone && !draft.is_due(first, SILENCE) {
         return false;

@@ -74,6 +74,7 @@ impl Session {
         // Quorum queues and streams do not know exclusive consumers.
         let taken = queue.consumers.iter().any(|other| other.exclusive);
         if queue.kind() == "classic" && (taken || (consume.exclusive && !queue.consumers.is_empty())) {
+            *broker.refused_consumers.entry(name.to_owned()).or_default() += 1;
             return Err(Exception::new(
                 403,
                 format!("ACCESS_REFUSED - queue '{name}' in vhost '/' in exclusive use"),

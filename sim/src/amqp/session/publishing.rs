@@ -52,6 +52,7 @@ impl Session {
             properties: header.properties,
             body,
         };
+        broker.note_letter(self.client, &message);
         match broker.route(message) {
             Err(exception) => self.refuse(broker, channel, &exception),
             Ok(routed) => {

@@ -2,7 +2,7 @@ use amq_protocol::protocol::{AMQPClass, exchange, queue};
 
 use super::Session;
 use crate::amqp::{
-    broker::Broker,
+    broker::{Broker, now},
     exception::Exception,
     queue::Queue,
     routing::{Binding, Exchange},
@@ -23,7 +23,8 @@ impl Session {
                 let (queue, exchange) = (bind.queue.to_string(), bind.exchange.to_string());
                 check_bind(broker, &queue, &exchange)?;
                 let (routing_key, arguments) = (bind.routing_key.to_string(), bind.arguments);
-                broker.bind(Binding { exchange, queue, routing_key, arguments });
+                let since = Some(now());
+                broker.bind(Binding { exchange, queue, routing_key, arguments, since });
                 M::BindOk(queue::BindOk {})
             }
             M::Unbind(unbind) => {

@@ -16,6 +16,7 @@ impl Oracle {
             self.objects_left(cluster, status),
             checkpoints_left(cluster, status),
             self.bindings_left(cluster),
+            self.routes_left(cluster, status),
         ];
         let left: Vec<String> = left.into_iter().flatten().collect();
         if !left.is_empty() {
@@ -29,7 +30,8 @@ impl Oracle {
         // Control queues of the pods that it knew, and that are no more.
         let mut known: Vec<String> = status.source.iter().map(|source| source.uid.clone()).collect();
         if let Some(target) = &status.target {
-            known.extend(target.uid.clone());
+            // The survivor's is its own, and whoever deletes that pod later has to see to it.
+            known.extend(target.uid.clone().filter(|_| status.phase != Phase::Completed));
             known.extend(target.retired.clone());
         }
         let is_left = |name: &str| match name.strip_prefix("ms2m.control.") {
@@ -61,6 +63,32 @@ impl Oracle {
             left.extend(marked.map(|pod| format!("the mark of pod {}", named(pod))));
         }
         left
+    }
+
+    /// The Service selects the pod that does the work now, and no other.
+    fn routes_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
+        let works = match status.phase {
+            Phase::Completed => self.names.shadow(),
+            _ => self.names.source(),
+        };
+        let pods = cluster.api.list("", "pods", objects::NAMESPACE);
+        if pods.iter().all(|pod| pod["metadata"]["name"] != works.as_str()) {
+            return Vec::new();
+        }
+        let service = cluster.api.get("", "services", objects::NAMESPACE, &self.names.source());
+        let selector = service.map(|service| service["spec"]["selector"].clone()).unwrap_or_default();
+        let selects = |pod: &&serde_json::Value| {
+            let labels = &pod["metadata"]["labels"];
+            selector
+                .as_object()
+                .is_some_and(|wanted| wanted.iter().all(|(name, value)| labels[name] == *value))
+        };
+        let selected: Vec<&str> =
+            pods.iter().filter(selects).filter_map(|pod| pod["metadata"]["name"].as_str()).collect();
+        if selected == [works.as_str()] {
+            return Vec::new();
+        }
+        vec![format!("a Service that selects {selected:?}, and not {works}")]
     }
 
     fn bindings_left(&self, cluster: &Cluster) -> Vec<String> {

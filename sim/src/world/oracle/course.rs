@@ -34,6 +34,33 @@ impl Oracle {
             }
         }
         self.point_of_no_return = point;
+        let gap = status.handover.as_ref().is_some_and(|handover| !handover.missing.is_empty());
+        if gap && !self.may_leave_a_gap {
+            let missing =
+                status.handover.as_ref().map(|handover| handover.missing.clone()).unwrap_or_default();
+            self.broke(
+                at,
+                "NoLoss",
+                format_args!("the target lacks {missing:?}, which should be in the replay queue"),
+            );
+        }
+    }
+
+    /// Where nothing breaks, nothing but the user's own deadline may send a migration back.
+    pub(super) fn completes_in_calm(&mut self, status: &StatefulMigrationStatus, at: Duration) {
+        let why = status.outcome.as_ref().map(|outcome| outcome.reason.clone()).unwrap_or_default();
+        let ended = status.phase.is_terminal() && status.phase != Phase::Completed;
+        if self.is_calm
+            && ended
+            && why != reason::REPLAY_DEADLINE_EXCEEDED
+            && why != reason::DEADLINE_EXCEEDED
+        {
+            self.broke(
+                at,
+                "Converges",
+                format_args!("it ended {:?} ({why}) though nothing broke", status.phase),
+            );
+        }
     }
 
     /// A migration fails only when neither way is open: the RAM died, or messages are missing. What it keeps for a person
@@ -48,7 +75,7 @@ impl Oracle {
             return;
         }
         let why = status.outcome.as_ref().map(|outcome| outcome.reason.as_str()).unwrap_or_default();
-        if why != reason::GAP && !self.fates.source_died() {
+        if why != reason::GAP && why != reason::REPLAY_QUEUE_LOST && !self.fates.source_died() {
             self.broke(
                 at,
                 "NoLoss",
@@ -56,6 +83,10 @@ impl Oracle {
             );
         }
         if !is_kept(status) {
+            return;
+        }
+        // Somebody else deleted it: that is why it failed.
+        if why == reason::REPLAY_QUEUE_LOST {
             return;
         }
         let replay = status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();

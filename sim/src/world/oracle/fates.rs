@@ -1,7 +1,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ms2m::api::{Phase, StatefulMigrationStatus};
-use ms2m_app::Ledger;
+use ms2m_app::{Ledger, engine::Ram};
+use ms2m_counter::CounterState;
 
 use super::{Oracle, memory, ownership::is_of};
 use crate::world::Cluster;
@@ -36,6 +37,7 @@ impl Fates {
 
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus) {
         let Some(source) = &status.source else {
+            self.source_died = true;
             self.lost = Some("the workload crashed before its migration had begun");
             return;
         };
@@ -91,14 +93,35 @@ impl Oracle {
     }
 
     fn no_early_kill(&mut self, cluster: &Cluster, id: &str, ledger: &Ledger, target: &Ledger, at: Duration) {
-        let waiting = cluster.broker.identities(&self.names.queue());
-        let lacks: Vec<_> = ledger_gaps(target, ledger)
-            .into_iter()
-            .filter(|(producer, seq)| !waiting.iter().any(|w| (&w.0, w.1) == (producer, *seq)))
-            .collect();
+        let mut waiting: BTreeSet<_> = cluster.broker.identities(&self.names.queue()).into_iter().collect();
+        let mut known = target.clone();
+        if target.is_empty() {
+            // A target that has died is made again from the image, and reads the replay queue anew.
+            let replay = format!("{}.ms2m.", self.names.queue());
+            for queue in cluster.broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
+                waiting.extend(cluster.broker.identities(&queue.name));
+            }
+            known = self.checkpointed(cluster);
+        }
+        let lacks: Vec<_> =
+            ledger_gaps(&known, ledger).into_iter().filter(|identity| !waiting.contains(identity)).collect();
         if !lacks.is_empty() {
             self.broke(at, "NoEarlyKill", format_args!("{id} was removed, and only it had {lacks:?}"));
         }
+    }
+}
+
+impl Oracle {
+    /// What the image's state contains.
+    fn checkpointed(&self, cluster: &Cluster) -> Ledger {
+        let state = cluster.machines.lock();
+        let source = self.names.source();
+        let of_this = |container_id: &String| {
+            state.containers.get(container_id).is_some_and(|container| container.pod == source)
+        };
+        let mut images = state.images.checkpoints().filter(|(_, archive)| of_this(&archive.container_id));
+        let ram = images.next().and_then(|(_, archive)| archive.snapshot.downcast_ref::<Ram<CounterState>>());
+        ram.map(|ram| ram.ledger().clone()).unwrap_or_default()
     }
 }
 

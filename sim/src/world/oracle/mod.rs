@@ -17,16 +17,19 @@ mod ownership;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ms2m::api::{Phase, StatefulMigrationStatus};
+use ms2m::api::{Phase, StatefulMigrationStatus, reason};
 
 use self::fates::Fates;
+pub(super) use self::ownership::is_of;
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
+    plan::Fault,
     report::{Violation, WorkloadReport},
 };
 
 /// See the module.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 pub struct Oracle {
     names: Names,
     violations: Vec<Violation>,
@@ -37,6 +40,10 @@ pub struct Oracle {
     fates: Fates,
     /// Whether a fault may make an output appear again, with the same identity.
     may_repeat_outputs: bool,
+    /// Whether a fault may make a message go past the replay queue.
+    may_leave_a_gap: bool,
+    /// Nothing breaks, and nobody got anything wrong.
+    is_calm: bool,
     point_of_no_return: Option<jiff::Timestamp>,
     /// The preflight has to refuse: nothing may be created.
     may_begin: bool,
@@ -44,7 +51,7 @@ pub struct Oracle {
 
 impl Oracle {
     /// Begins to watch.
-    pub fn new(names: Names, cluster: &Cluster, may_repeat_outputs: bool) -> Self {
+    pub fn new(names: Names, cluster: &Cluster, faults: &[Fault]) -> Self {
         let mut bindings = cluster.broker.bindings();
         bindings.retain(|binding| binding.queue == names.queue());
         Self {
@@ -54,15 +61,19 @@ impl Oracle {
             phase: Phase::Pending,
             transitions: 0,
             fates: Fates::default(),
-            may_repeat_outputs,
+            may_repeat_outputs: faults.iter().any(|fault| fault.kind.may_repeat_outputs()),
+            is_calm: faults.is_empty(),
+            may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
             point_of_no_return: None,
             may_begin: true,
         }
     }
 
-    /// From now on a migration that creates anything has begun what its preflight should have refused.
-    pub fn forbids_beginning(&mut self) {
-        self.may_begin = false;
+    /// The user got something wrong; where it shows before the start, a migration that creates anything has begun what its
+    /// preflight should have refused.
+    pub fn expects_refusal(&mut self, before_the_start: bool) {
+        self.may_begin = !before_the_start;
+        self.is_calm = false;
     }
 
     /// Notes that somebody else has bound the queue.
@@ -74,6 +85,11 @@ impl Oracle {
     /// Notes that a process is about to be killed on purpose.
     pub fn expects_death_of(&mut self, container_id: &str) {
         self.fates.doom(container_id);
+    }
+
+    /// Whether the RAM that was to be migrated died.
+    pub(super) fn source_died(&self) -> bool {
+        self.fates.source_died()
     }
 
     /// What broke so far.
@@ -107,7 +123,8 @@ impl Oracle {
         at: Duration,
         report: &mut WorkloadReport,
     ) {
-        report.excuse = self.fates.excuse(status);
+        report.excuse = self.fates.excuse(status).or_else(|| reported(status));
+        self.completes_in_calm(status, at);
         self.failed_for_a_reason(cluster, status, at);
         self.clean_end(cluster, status, at);
         self.created_nothing(cluster, at);
@@ -118,6 +135,18 @@ impl Oracle {
 /// Whether the migration failed and left everything where it is, for a person to go on with.
 fn is_kept(status: &StatefulMigrationStatus) -> bool {
     status.phase == Phase::Failed && status.cleanup.is_none()
+}
+
+/// A loss that somebody else caused, and that the migration tells instead of hiding it.
+fn reported(status: &StatefulMigrationStatus) -> Option<&'static str> {
+    let why = status.outcome.as_ref().filter(|_| status.phase == Phase::Failed)?.reason.as_str();
+    match why {
+        reason::REPLAY_QUEUE_LOST => {
+            Some("somebody deleted the replay queue, and the migration failed and said so")
+        }
+        reason::GAP => Some("messages went past the replay queue, and the migration failed and said which"),
+        _ => None,
+    }
 }
 
 /// The counter's RAM in a container, if it runs the counter.

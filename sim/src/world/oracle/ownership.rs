@@ -20,7 +20,7 @@ impl Oracle {
 }
 
 /// Whether it is a process of this workload.
-pub(super) fn is_of(container: &Container, names: Names) -> bool {
+pub(in crate::world) fn is_of(container: &Container, names: Names) -> bool {
     container.pod == names.source() || container.pod == names.shadow()
 }
 

@@ -1,0 +1,129 @@
+//! Bugs that can be built in on purpose, to see whether the simulation finds them: the test of the tests.
+//!
+//! Without the feature `seeded-bugs`, which only the simulator's second build has, [`is`] is the constant `false`, and
+//! nothing of this is left in a program.
+
+use std::fmt;
+
+macro_rules! seeded_bugs {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// What can be built in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum SeededBug {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl SeededBug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What is wrong with it.
+            pub const fn story(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc,)+),)+
+                }
+            }
+        }
+    };
+}
+
+seeded_bugs! {
+    /// The application applies a message again that its ledger contains.
+    SkipDedup,
+    /// The application applies a message though its predecessor is missing.
+    ApplyAhead,
+    /// A target emits outputs while it replays.
+    ReleaseOutputsEarly,
+    /// A target drops every held output when it has drained.
+    DropHeldOutputs,
+    /// An output is published without waiting for its confirm.
+    FireAndForget,
+    /// STOP is answered while the queue is still consumed.
+    StopGoesOn,
+    /// STOPPED is said before outputs that a lost connection left unconfirmed are emitted.
+    StoppedOwingOutputs,
+    /// A restored copy believes that it is the pod that its RAM names.
+    CopyBelievesItself,
+    /// A command of an older epoch is obeyed.
+    AcceptStaleEpoch,
+    /// A command for another session is obeyed.
+    AcceptStaleSession,
+    /// SYNC is answered before what stands before it is processed.
+    SyncedEarly,
+    /// A copy keeps what its original had prefetched.
+    KeepPrefetch,
+    /// A target reads the replay queue from its end.
+    ReplayFromEnd,
+    /// A target says DRAINED though messages are missing.
+    DrainedWithGap,
+    /// RESUME is answered, and nothing is consumed.
+    ResumeSleeps,
+    /// A publisher gives a message that was not confirmed another sequence.
+    PublisherSkips,
+
+    /// The operator takes a HELLO without the nonce for a restored process.
+    RunningIsRestored,
+    /// The operator checkpoints without waiting for the sync point, and binds the replay queue afterwards.
+    BindAfterCheckpoint,
+    /// The point of no return is passed when END is sent.
+    HandOverUndrained,
+    /// A source that was told to stop is taken for stopped.
+    NoFence,
+    /// After an image exists the operator rolls back to a source that was not asked for its nonce.
+    RollBackUnproven,
+    /// Rolling back forgets to say RESUME.
+    ForgetResume,
+    /// Rolling back leaves the replay queue bound.
+    LeaveReplayBound,
+    /// The source is removed at the cutoff, before the target has drained.
+    RemoveSourceEarly,
+    /// Archive and image are left over.
+    LeaveCheckpoint,
+    /// The control queues of replaced shadows are left over.
+    ForgetRetired,
+    /// Services are not routed.
+    SkipRouting,
+    /// The finalizer stays.
+    KeepFinalizer,
+    /// The operator hands over only when the lag has no prediction left to wait for: never.
+    NeverHandOver,
+    /// A migration that is over is looked at again and again.
+    NeverSilent,
+    /// A status that lost its compare-and-swap is taken for written.
+    IgnoreConflict,
+    /// A shadow that ended is not replaced.
+    AbandonShadow,
+    /// The label of the source stays after a roll-back.
+    ForgetUnlabel,
+    /// A session that another process began goes on as if it were the old one.
+    KeepOldSession,
+}
+
+impl fmt::Display for SeededBug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{self:?}"))
+    }
+}
+
+/// Environment variable that names the one that is built in.
+pub const CHOSEN: &str = "MS2M_SEEDED_BUG";
+
+/// Whether it is built in.
+#[cfg(not(feature = "seeded-bugs"))]
+#[inline]
+pub const fn is(_: SeededBug) -> bool {
+    false
+}
+
+/// Whether it is built in.
+#[cfg(feature = "seeded-bugs")]
+pub fn is(bug: SeededBug) -> bool {
+    use std::sync::OnceLock;
+
+    static NAME: OnceLock<Option<SeededBug>> = OnceLock::new();
+    let chosen = NAME.get_or_init(|| {
+        let name = std::env::var(CHOSEN).ok()?;
+        SeededBug::ALL.iter().copied().find(|known| known.to_string() == name)
+    });
+    *chosen == Some(bug)
+}

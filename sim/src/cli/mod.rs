@@ -1,0 +1,399 @@
+//! The command line of `cargo sim`: one run, or many.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io::{IsTerminal as _, Write as _},
+    ops::Range,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use ms2m_app::seeded_bug::SeededBug;
+
+use crate::{
+    determinism,
+    explore::{
+        Child, Class, Comparison, Matrix, Pool, Shrink, Sweep, build_seeded, compare_twice, explain, hunt,
+    },
+    plan::{Fault, FaultKind, Plan, Scenario, Step},
+    report::{Failure, Style, html, render},
+    world::{Mistake, points, run},
+};
+
+/// A sweep of so many seeds reaches every rare path.
+const ENOUGH_RUNS: u64 = 2_000;
+/// Exit code of one that does not.
+const NEVER_REACHED: u8 = 5;
+
+/// Migrations in a simulated world, deterministic by their plan.
+///
+/// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed, 5 a rare
+/// path was never reached, 2 the command makes no sense.
+#[derive(Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run one plan; exit code 0 only when every invariant of docs/protocol.md holds
+    Run(RunArgs),
+    /// Run many seeds, each with its own scenario and faults, each in a process of its own
+    Sweep(SweepArgs),
+    /// Every kind of fault at every step and every write of the operator; an outcome that is not the committed one is an
+    /// error
+    Matrix(MatrixArgs),
+    /// Make a plan that breaks something as small as it can be, and still breaks the same
+    Shrink {
+        /// The plan, as a failure was saved
+        plan: PathBuf,
+    },
+    /// Tell what happened around the first broken invariant of a plan, and what each party believed
+    Explain {
+        /// The plan, as a failure was saved
+        plan: PathBuf,
+    },
+    /// Seed bugs, one at a time, and see that every one of them is caught
+    Mutants(MutantsArgs),
+    /// Print a plan as JSON, for `run --plan`
+    Plan(Shape),
+    /// Run each seed twice, in processes of their own, and show the first line of the trace that differs
+    CheckDeterminism {
+        /// Seeds, such as `0..10`; the end is not included
+        #[arg(long, value_parser = seeds)]
+        seeds: Range<u64>,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// List the kinds of faults, and the steps at which they can strike
+    Faults,
+    /// List the mistakes
+    Mistakes,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    shape: Shape,
+    /// Print one JSON object instead of the timeline
+    #[arg(long)]
+    json: bool,
+    /// Print every line of the trace before the verdict
+    #[arg(long, conflicts_with = "json")]
+    trace: bool,
+    /// Write the run as one HTML page
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SweepArgs {
+    /// Seeds, such as `0..2000`; the end is not included
+    #[arg(long, value_parser = seeds)]
+    seeds: Range<u64>,
+    /// How many runs beside each other; as many as processors where it is left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Stop when so much time has passed, such as 10m
+    #[arg(long, value_parser = duration)]
+    time: Option<Duration>,
+    /// Write the summary as one HTML page
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Folder for the plans of failures
+    #[arg(long, default_value = "target/sim/failures")]
+    failures: PathBuf,
+}
+
+#[derive(Args)]
+struct MatrixArgs {
+    /// Write what comes as what is expected from now on
+    #[arg(long)]
+    bless: bool,
+    /// The table that is expected
+    #[arg(long, default_value = "sim/matrix.txt")]
+    expected: PathBuf,
+    /// Write the table as one HTML page
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// How many runs beside each other; as many as processors where it is left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+#[derive(Args)]
+struct MutantsArgs {
+    /// How many seeds may be needed at most
+    #[arg(long, default_value_t = 500)]
+    seeds: u64,
+    /// Only these, by name; may be given several times
+    #[arg(long)]
+    only: Vec<String>,
+    /// How many runs beside each other; as many as processors where it is left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+/// What a run is made of.
+#[derive(Args, Clone)]
+struct Shape {
+    /// What all randomness is drawn from
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The seed's own scenario and faults
+    #[arg(long, conflicts_with_all = ["rate", "producers", "mistake", "plan"])]
+    random: bool,
+    /// A plan that was saved
+    #[arg(long, conflicts_with_all = ["seed", "rate", "producers", "mistake"])]
+    plan: Option<PathBuf>,
+    /// Messages per second, of all producers together
+    #[arg(long, default_value_t = 10.0, value_parser = rate)]
+    rate: f64,
+    /// How many producers publish
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    producers: u32,
+    /// What breaks: kind@step, such as crash-operator@Replaying; may be given several times
+    #[arg(long)]
+    fault: Vec<Fault>,
+    /// What the user got wrong; `cargo sim mistakes` lists them
+    #[arg(long)]
+    mistake: Option<Mistake>,
+}
+
+impl Shape {
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = match &self.plan {
+            Some(file) => Plan::load(file)?,
+            None if self.random => Plan::random(self.seed),
+            None => {
+                let scenario = Scenario::new(self.seed).at_rate(self.rate, self.producers);
+                Scenario { mistake: self.mistake, ..scenario }.into()
+            }
+        };
+        plan.faults.extend(self.fault.iter().cloned());
+        match plan.check() {
+            Ok(()) => Ok(plan),
+            Err(problem) => bail!("{problem}"),
+        }
+    }
+
+    fn args(&self, seed: u64) -> Vec<OsString> {
+        let mut args = vec![format!("--seed={seed}")];
+        if self.random {
+            args.push("--random".to_owned());
+        } else {
+            args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
+        }
+        args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
+        args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
+        args.into_iter().map(OsString::from).collect()
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is between 0.1 and 10000 messages per second".to_owned()),
+    }
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| "seeds are written like 0..10".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let number =
+        |suffix: char, factor: u64| text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(factor);
+    let seconds = number('s', 1).or_else(|| number('m', 60)).or_else(|| number('h', 3_600));
+    seconds.map(Duration::from_secs).ok_or_else(|| "a time is written like 90s, 10m or 1h".to_owned())
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
+    determinism::reexec_without_aslr();
+    let result = match cli.task {
+        Task::Run(args) => run_one(&args),
+        Task::Sweep(args) => sweep(&args),
+        Task::Matrix(args) => matrix(&args),
+        Task::Shrink { plan } => shrink(&plan),
+        Task::Explain { plan } => tell(&plan),
+        Task::Mutants(args) => mutants(&args),
+        Task::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
+        Task::CheckDeterminism { seeds, shape } => check_determinism(seeds, &shape),
+        Task::Faults => list_faults(),
+        Task::Mistakes => list(Mistake::ALL),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("standard output was closed")
+}
+
+fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
+    let verdict = run(args.shape.plan()?);
+    if let Some(file) = &args.report {
+        write(file, &html(&verdict))?;
+    }
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string(&verdict)?))?;
+    } else {
+        let style = if std::io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+        let mut text = String::new();
+        if args.trace {
+            for line in &verdict.trace {
+                writeln!(text, "{line}")?;
+            }
+        }
+        text.push_str(&render(&verdict, style));
+        print(&text)?;
+    }
+    Ok(match verdict.failure() {
+        None => Class::Holds,
+        Some(Failure::Safety) => Class::Safety,
+        Some(Failure::Liveness) => Class::Liveness,
+    }
+    .code())
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
+}
+
+fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
+    let scratch = std::env::temp_dir().join(format!("ms2m-matrix-{}", std::process::id()));
+    let matrix = Matrix::run(&Child::this_program()?, &scratch, Pool::new(args.jobs.map(usize::from)));
+    // Whether it can be removed changes nothing about what came.
+    let _ = std::fs::remove_dir_all(&scratch);
+    let matrix = matrix.context("the plans cannot be written")?;
+    let table = matrix.render();
+    print(&table)?;
+    if let Some(file) = &args.report {
+        write(file, &matrix.html())?;
+    }
+    let broken = matrix.broken();
+    for cell in &broken {
+        println!("BROKEN {cell}");
+    }
+    if args.bless && broken.is_empty() {
+        write(&args.expected, &table)?;
+        return Ok(0);
+    }
+    let expected = std::fs::read_to_string(&args.expected)
+        .with_context(|| format!("{}: `cargo sim matrix --bless` writes it", args.expected.display()))?;
+    let differs: Vec<&str> =
+        table.lines().filter(|line| !expected.lines().any(|known| known == *line)).collect();
+    for line in &differs {
+        println!("NOT EXPECTED {line}");
+    }
+    Ok(u8::from(!broken.is_empty() || table != expected))
+}
+
+fn shrink(file: &Path) -> anyhow::Result<u8> {
+    let plan = Plan::load(file)?;
+    let smaller = file.with_extension("min.json");
+    let child = Child::this_program()?;
+    let scratch = file.with_extension("try.json");
+    let shrunk = Shrink::run(&child, scratch.clone(), &plan, |what| println!("{what}"));
+    let _ = std::fs::remove_file(&scratch);
+    let shrunk = shrunk?;
+    write(&smaller, &shrunk.plan.to_json())?;
+    for fault in &shrunk.plan.faults {
+        println!("  {fault}");
+    }
+    let (breaks, tried) = (&shrunk.breaks, shrunk.tried);
+    println!("{} breaks {breaks} (found in {tried} runs)\n  cargo sim explain {0}", smaller.display());
+    Ok(0)
+}
+
+fn tell(file: &Path) -> anyhow::Result<u8> {
+    let plan = Plan::load(file)?;
+    let verdict = run(plan.clone());
+    print(&explain(&plan, &verdict))?;
+    Ok(u8::from(!verdict.holds()))
+}
+
+fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
+    let sweep = Sweep {
+        seeds: args.seeds.clone(),
+        pool: Pool::new(args.jobs.map(usize::from)),
+        time: args.time,
+        failures: args.failures.clone(),
+    };
+    let swept = sweep.run(&Child::this_program()?, |failure| println!("{failure}"));
+    let points = points();
+    print(&swept.render(&points))?;
+    if let Some(file) = &args.report {
+        write(file, &swept.html(&points))?;
+    }
+    let worst = swept.worst();
+    let complete = swept.runs < ENOUGH_RUNS || swept.missed(&points).is_empty();
+    Ok(if worst == Class::Holds && !complete { NEVER_REACHED } else { worst.code() })
+}
+
+fn mutants(args: &MutantsArgs) -> anyhow::Result<u8> {
+    let named = |name: &String| {
+        let known = SeededBug::ALL.iter().copied().find(|bug| bug.to_string() == *name);
+        known.with_context(|| format!("there is no seeded bug {name:?}; app/src/seeded_bug.rs lists them"))
+    };
+    let only = args.only.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
+    let bugs = if only.is_empty() { SeededBug::ALL } else { &only };
+    let program = build_seeded().map_err(anyhow::Error::msg)?;
+    let pool = Pool::new(args.jobs.map(usize::from));
+    let hunts = hunt(&program, bugs, args.seeds, pool, |line| println!("{line}"));
+    let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();
+    print(&format!("{} bugs seeded, {missed} not caught\n", hunts.len()))?;
+    Ok(u8::from(missed > 0))
+}
+
+fn check_determinism(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<u8> {
+    let child = Child::this_program()?;
+    let mut same = true;
+    for seed in seeds {
+        match compare_twice(&child, &shape.args(seed), 0).with_context(|| format!("seed {seed}"))? {
+            Comparison::Same { lines, hash } => {
+                print(&format!("seed {seed}: {lines} lines, identical · {hash}\n"))?;
+            }
+            Comparison::Differs { line, first, second } => {
+                same = false;
+                print(&format!("seed {seed}: line {line} differs\n  first   {first}\n  second  {second}\n"))?;
+            }
+        }
+    }
+    Ok(u8::from(!same))
+}
+
+fn list_faults() -> anyhow::Result<u8> {
+    print("kinds:\n")?;
+    for kind in FaultKind::all() {
+        print(&format!("  {kind}\n"))?;
+    }
+    print("steps:\n")?;
+    for step in Step::all() {
+        print(&format!("  {step}\n"))?;
+    }
+    print("  write-N\n")?;
+    Ok(0)
+}
+
+fn list(names: impl IntoIterator<Item = impl ToString>) -> anyhow::Result<u8> {
+    for name in names {
+        print(&format!("{}\n", name.to_string()))?;
+    }
+    Ok(0)
+}

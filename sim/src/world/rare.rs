@@ -1,0 +1,189 @@
+//! Points that a sweep must reach sometimes: each is a path that is taken only when something goes wrong, and that no
+//! test would miss if it were never taken. A sweep in which one was never reached has tested less than it seems.
+
+use std::collections::BTreeSet;
+
+use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus, condition, reason};
+
+/// Phases in which a migration can be rolled back.
+const BEFORE: [Phase; 7] = [
+    Phase::Pending,
+    Phase::Mirroring,
+    Phase::Checkpointing,
+    Phase::Transferring,
+    Phase::Restoring,
+    Phase::Replaying,
+    Phase::SwitchingOver,
+];
+
+/// Reasons for which a migration is rolled back or fails.
+const REASONS: [&str; 11] = [
+    reason::SOURCE_LOST,
+    reason::BINDINGS_CHANGED,
+    reason::CHECKPOINT_FAILED,
+    reason::TRANSFER_FAILED,
+    reason::RESTORED_FRESH,
+    reason::RESTORE_FAILED,
+    reason::REPLAY_DEADLINE_EXCEEDED,
+    reason::REPLAY_QUEUE_LOST,
+    reason::DEADLINE_EXCEEDED,
+    reason::CANCELLED,
+    reason::GAP,
+];
+
+/// What a sentence about the cutoff contains, and what it is called.
+const CUTOFFS: [(&str, &str); 4] = [
+    ("predicted pause", "cutoff by prediction"),
+    ("has not caught up", "cutoff by deadline"),
+    ("does not shrink", "cutoff by trend"),
+    ("source ended", "cutoff by loss of the source"),
+];
+
+/// What needs no more words.
+const OTHERS: [&str; 26] = [
+    "completed",
+    "rolled back",
+    "failed",
+    "failed, and kept for a person",
+    "proof asked of the source",
+    "proof given by the source",
+    "proof refused: forward only",
+    "forward after loss of the source",
+    "fenced by STOPPED",
+    "fenced without STOPPED",
+    "gap asked about once more",
+    "shadow replaced",
+    "session replaced",
+    "session replaced after the point of no return",
+    "switched by a second session",
+    "checkpoint tried again",
+    "mirrored again after the replay queue was lost",
+    "cancelled after the point of no return, and completed",
+    "checkpoint left behind, and said so",
+    "image kept by policy",
+    "status written in conflict",
+    "zombie refused by the broker",
+    "message published again",
+    "output emitted again",
+    "stale command ignored",
+    "held message reported as a gap",
+];
+
+/// The points that a run has reached.
+#[derive(Clone, Debug, Default)]
+pub struct Reached(BTreeSet<String>);
+
+/// Every point that there is.
+pub fn points() -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = OTHERS.iter().map(|point| (*point).to_owned()).collect();
+    all.extend(BEFORE.map(|phase| format!("rolled back from {phase:?}")));
+    all.extend(BEFORE.map(|phase| format!("410 during {phase:?}")));
+    all.extend(BEFORE.map(|phase| format!("operator restarted in {phase:?}")));
+    all.extend(REASONS.map(|reason| format!("ended by {reason}")));
+    all.extend(CUTOFFS.map(|(_, point)| point.to_owned()));
+    all
+}
+
+impl Reached {
+    /// Notes a point; one that is not in the list would never be missed, and so must be.
+    pub fn reach(&mut self, point: impl Into<String>) {
+        let point = point.into();
+        debug_assert!(points().contains(&point), "{point:?} is not in the list of points");
+        self.0.insert(point);
+    }
+
+    pub(super) fn reach_if(&mut self, reached: bool, point: &str) {
+        if reached {
+            self.reach(point);
+        }
+    }
+
+    pub(super) fn take(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// What happens in a phase before the end.
+    pub(super) fn reach_in(&mut self, what: &str, status: &StatefulMigrationStatus) {
+        if BEFORE.contains(&status.phase) && !status.phase_transitions.is_empty() {
+            self.reach(format!("{what} {:?}", status.phase));
+        }
+    }
+
+    /// What a change of the status tells.
+    pub(super) fn follow(&mut self, old: &StatefulMigrationStatus, new: &StatefulMigrationStatus) {
+        for pair in new.phase_transitions.windows(2) {
+            if let [from, to] = pair
+                && to.phase == Phase::RollingBack
+            {
+                self.reach(format!("rolled back from {:?}", from.phase));
+            }
+        }
+        if old.phase != new.phase && new.phase.is_terminal() {
+            self.end(new);
+        }
+        if let Some(abort) = &new.abort {
+            let asked = old.abort.is_none() && !abort.proven && !abort.refused;
+            let waited = old.abort.as_ref().is_some_and(|old| !old.proven && !old.refused);
+            self.reach_if(asked, "proof asked of the source");
+            self.reach_if(waited && abort.proven, "proof given by the source");
+            self.reach_if(abort.refused, "proof refused: forward only");
+        }
+        let held = new.conditions.iter().any(|c| {
+            c.type_ == condition::DEGRADED
+                && c.reason == reason::GAP
+                && c.message.contains("wait for a predecessor")
+        });
+        self.reach_if(held, "held message reported as a gap");
+        self.handover(old, new);
+        self.target(old, new);
+        let tried = new.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.attempts > 1);
+        self.reach_if(tried, "checkpoint tried again");
+        let again = old.epoch.is_some() && new.epoch > old.epoch;
+        self.reach_if(again, "mirrored again after the replay queue was lost");
+        let left = new.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
+        self.reach_if(left, "checkpoint left behind, and said so");
+    }
+
+    fn end(&mut self, new: &StatefulMigrationStatus) {
+        let why = new.outcome.as_ref().map(|outcome| outcome.reason.as_str()).unwrap_or_default();
+        if REASONS.contains(&why) {
+            self.reach(format!("ended by {why}"));
+        }
+        self.reach(match new.phase {
+            Phase::Completed => "completed",
+            Phase::RolledBack => "rolled back",
+            _ => "failed",
+        });
+        self.reach_if(new.phase == Phase::Failed && new.cleanup.is_none(), "failed, and kept for a person");
+    }
+
+    fn handover(&mut self, old: &StatefulMigrationStatus, new: &StatefulMigrationStatus) {
+        let Some(handover) = &new.handover else { return };
+        for (piece, point) in CUTOFFS {
+            self.reach_if(handover.cutoff.contains(piece), point);
+        }
+        let stopped = |handover: &HandoverStatus| handover.stopped_at.is_some();
+        if !old.handover.as_ref().is_some_and(stopped) && stopped(handover) {
+            self.reach(if handover.stopped.is_some() {
+                "fenced by STOPPED"
+            } else {
+                "fenced without STOPPED"
+            });
+        }
+        self.reach_if(handover.asked_again, "gap asked about once more");
+    }
+
+    fn target(&mut self, old: &StatefulMigrationStatus, new: &StatefulMigrationStatus) {
+        let (Some(was), Some(is)) = (&old.target, &new.target) else { return };
+        self.reach_if(is.retired.len() > was.retired.len(), "shadow replaced");
+        if was.session.is_none() || is.session.is_none() || was.session == is.session {
+            return;
+        }
+        self.reach("session replaced");
+        let handover = new.handover.clone().unwrap_or_default();
+        self.reach_if(
+            handover.point_of_no_return.is_some() && handover.switched_at.is_none(),
+            "session replaced after the point of no return",
+        );
+    }
+}
