@@ -89,6 +89,17 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The phases of a migration that moves forward, in order; each can be rolled back.
+    pub const FORWARD: [Self; 7] = [
+        Self::Pending,
+        Self::Mirroring,
+        Self::Checkpointing,
+        Self::Transferring,
+        Self::Restoring,
+        Self::Replaying,
+        Self::SwitchingOver,
+    ];
+
     /// Whether nothing more will happen.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::RolledBack | Self::Failed)

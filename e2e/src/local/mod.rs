@@ -92,18 +92,8 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-const PHASES: [Phase; 7] = [
-    Phase::Pending,
-    Phase::Mirroring,
-    Phase::Checkpointing,
-    Phase::Transferring,
-    Phase::Restoring,
-    Phase::Replaying,
-    Phase::SwitchingOver,
-];
-
 fn phase(text: &str) -> Result<Phase, String> {
-    let found = PHASES.into_iter().find(|phase| format!("{phase:?}").eq_ignore_ascii_case(text));
-    let names = PHASES.map(|phase| format!("{phase:?}")).join(", ");
+    let found = Phase::FORWARD.into_iter().find(|phase| format!("{phase:?}").eq_ignore_ascii_case(text));
+    let names = Phase::FORWARD.map(|phase| format!("{phase:?}")).join(", ");
     found.ok_or_else(|| format!("a phase is one of {names}"))
 }

@@ -204,18 +204,6 @@ impl FaultKind {
     pub fn may_leave_a_gap(self) -> bool {
         matches!(self, Self::LateBindings | Self::DeleteReplayQueue)
     }
-
-    /// Whether it is the user's or somebody else's act, rather than a failure.
-    pub fn is_an_act(self) -> bool {
-        matches!(
-            self,
-            Self::DeleteSource
-                | Self::DeleteTarget
-                | Self::Cancel
-                | Self::ChangeBindings
-                | Self::DeleteReplayQueue
-        )
-    }
 }
 
 const SIMPLE: [FaultKind; 41] = {

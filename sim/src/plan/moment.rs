@@ -57,35 +57,23 @@ pub enum Step {
     Write(u32),
 }
 
-const PHASES: [Phase; 8] = [
-    Phase::Pending,
-    Phase::Mirroring,
-    Phase::Checkpointing,
-    Phase::Transferring,
-    Phase::Restoring,
-    Phase::Replaying,
-    Phase::SwitchingOver,
-    Phase::RollingBack,
-];
-
 impl Step {
     /// Every step of a migration, in the order in which they come, but for its writes.
     pub fn all() -> Vec<Self> {
         use Step as S;
-        let phase = |index: usize| S::Phase(PHASES[index]);
         vec![
             S::Asked,
-            phase(0),
-            phase(1),
+            S::Phase(Phase::Pending),
+            S::Phase(Phase::Mirroring),
             S::Bound,
             S::SyncSent,
-            phase(2),
-            phase(3),
-            phase(4),
+            S::Phase(Phase::Checkpointing),
+            S::Phase(Phase::Transferring),
+            S::Phase(Phase::Restoring),
             S::ShadowSeen,
-            phase(5),
+            S::Phase(Phase::Replaying),
             S::ReplaySent,
-            phase(6),
+            S::Phase(Phase::SwitchingOver),
             S::StopSent,
             S::Stopped,
             S::EndSent,
@@ -96,7 +84,7 @@ impl Step {
             S::SourceGone,
             S::Unbound,
             S::ReplayDeleted,
-            phase(7),
+            S::Phase(Phase::RollingBack),
             S::ResumeSent,
         ]
     }

@@ -13,7 +13,7 @@ use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
     plan::Plan,
-    report::{Lane, Letter, Sample, Timeline, Verdict, Violation, narrate},
+    report::{Belief, Lane, Letter, Sample, Timeline, Verdict, Violation, narrate},
 };
 
 /// What undoing and taking down may take after everything that has a deadline.
@@ -223,7 +223,7 @@ impl Drive {
         }
         verdict.violations.sort_by_key(|violation| violation.at_ms);
         if !verdict.violations.is_empty() && verdict.beliefs.is_empty() {
-            verdict.beliefs = self.parties.iter().flat_map(|party| party.beliefs(&self.cluster)).collect();
+            verdict.beliefs = self.beliefs();
         }
         verdict.migration =
             verdict.workloads.first().map(|first| first.migration.clone()).unwrap_or_default();
@@ -237,6 +237,10 @@ impl Drive {
         self.reach_at_the_end();
         verdict.reached = self.reached.take();
         verdict
+    }
+
+    fn beliefs(&self) -> Vec<Belief> {
+        self.parties.iter().flat_map(|party| party.beliefs(&self.cluster)).collect()
     }
 
     /// Rare points that only show when all is over.
@@ -335,8 +339,7 @@ impl Drive {
             broken |= party.oracle.violations().len() > before;
         }
         if broken && self.verdict.beliefs.is_empty() {
-            self.verdict.beliefs =
-                self.parties.iter().flat_map(|party| party.beliefs(&self.cluster)).collect();
+            self.verdict.beliefs = self.beliefs();
         }
     }
 

@@ -5,17 +5,6 @@ use std::collections::BTreeSet;
 
 use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus, condition, reason};
 
-/// Phases in which a migration can be rolled back.
-const BEFORE: [Phase; 7] = [
-    Phase::Pending,
-    Phase::Mirroring,
-    Phase::Checkpointing,
-    Phase::Transferring,
-    Phase::Restoring,
-    Phase::Replaying,
-    Phase::SwitchingOver,
-];
-
 /// Reasons for which a migration is rolled back or fails.
 const REASONS: [&str; 11] = [
     reason::SOURCE_LOST,
@@ -76,9 +65,9 @@ pub struct Reached(BTreeSet<String>);
 /// Every point that there is.
 pub fn points() -> BTreeSet<String> {
     let mut all: BTreeSet<String> = OTHERS.iter().map(|point| (*point).to_owned()).collect();
-    all.extend(BEFORE.map(|phase| format!("rolled back from {phase:?}")));
-    all.extend(BEFORE.map(|phase| format!("410 during {phase:?}")));
-    all.extend(BEFORE.map(|phase| format!("operator restarted in {phase:?}")));
+    all.extend(Phase::FORWARD.map(|phase| format!("rolled back from {phase:?}")));
+    all.extend(Phase::FORWARD.map(|phase| format!("410 during {phase:?}")));
+    all.extend(Phase::FORWARD.map(|phase| format!("operator restarted in {phase:?}")));
     all.extend(REASONS.map(|reason| format!("ended by {reason}")));
     all.extend(CUTOFFS.map(|(_, point)| point.to_owned()));
     all
@@ -104,7 +93,7 @@ impl Reached {
 
     /// What happens in a phase before the end.
     pub(super) fn reach_in(&mut self, what: &str, status: &StatefulMigrationStatus) {
-        if BEFORE.contains(&status.phase) && !status.phase_transitions.is_empty() {
+        if Phase::FORWARD.contains(&status.phase) && !status.phase_transitions.is_empty() {
             self.reach(format!("{what} {:?}", status.phase));
         }
     }
