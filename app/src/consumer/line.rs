@@ -23,6 +23,8 @@ use crate::{
 
 /// How long the broker may take for one call.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long the broker may take to close a connection that is given up.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How many messages of `R` are delivered ahead.
 const REPLAY_PREFETCH: u16 = 256;
 /// Header of a dead letter: why it is one.
@@ -98,6 +100,19 @@ impl Line {
             replay: None,
             dead_letters_declared: false,
         })
+    }
+
+    /// Ends the connection as one: the broker gives the consumer slot of `Q` away only together with what was delivered
+    /// and not acked, which goes back to its old place before anybody consumes again.
+    ///
+    /// A client that is merely dropped cancels its consumers first. Where the broker's answers are lost, that frees the
+    /// slot while the unacked messages stay with the old connection until its heartbeat ends: the next consumer gets only
+    /// their successors, which fill its prefetch and wait for predecessors that can no longer be delivered.
+    pub(super) async fn close(&self) {
+        let close = self.connection.close(200, "connecting again".into());
+        if tokio::time::timeout(FAREWELL, close).await.is_err() {
+            tracing::debug!("the broker did not answer when the connection was closed");
+        }
     }
 
     /// Declares and consumes this pod's control queue. Refused while the broker still believes in the last connection.

@@ -108,8 +108,14 @@ impl<H: Handler> Consumer<H> {
         if pod_uid != name {
             return Err(LineError::Moved);
         }
-        self.ram.lock().connected(&pod_uid, &self.entropy.token());
-        line.open_control(&pod_uid, self.entropy.token()).await?;
+        let served = self.serve(&mut line, &pod_uid).await;
+        line.close().await;
+        served
+    }
+
+    async fn serve(&self, line: &mut Line, pod_uid: &str) -> Result<String, LineError> {
+        self.ram.lock().connected(pod_uid, &self.entropy.token());
+        line.open_control(pod_uid, self.entropy.token()).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut count = 0_u32;
