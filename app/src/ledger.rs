@@ -90,6 +90,33 @@ impl Ledger {
         missing
     }
 
+    /// What must come before `held` can be applied: the messages that this ledger lacks below each producer's last held
+    /// one, those that are held left out. In order, at most `limit` ranges.
+    ///
+    /// Nothing when nothing is held. A producer that the ledger does not know has no first message to miss.
+    pub fn awaited_by<'a>(
+        &self,
+        held: impl IntoIterator<Item = &'a MessageId>,
+        limit: usize,
+    ) -> Vec<MissingMessages> {
+        let mut with_held = self.clone();
+        let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+        for id in held.into_iter().filter(|id| self.standing(id) == Standing::Ahead) {
+            with_held.insert(id);
+            let last = last.entry(&id.producer).or_insert(id.seq);
+            *last = (*last).max(id.seq);
+        }
+        let known = last.into_iter().filter_map(|(producer, last)| {
+            let track = with_held.producers.get(producer)?;
+            Some(track.gaps_in(track.first, last).into_iter().map(move |gap| (producer, gap)))
+        });
+        known
+            .flatten()
+            .take(limit)
+            .map(|(producer, (first, last))| MissingMessages { producer: producer.to_owned(), first, last })
+            .collect()
+    }
+
     /// How many messages it records.
     pub fn len(&self) -> u64 {
         self.producers.values().map(Track::len).sum()

@@ -130,7 +130,8 @@ impl<S> Ram<S> {
         let missing = match &complete {
             Complete::Known(_) if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
             Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
-            Complete::Unknown => Vec::new(),
+            // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing.
+            Complete::Unknown => self.ledger.awaited_by(self.line.ahead_in_replay.keys(), MISSING_MAX),
         };
         let body = if missing.is_empty() {
             target.drained = true;

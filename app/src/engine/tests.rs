@@ -149,3 +149,29 @@ fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
     assert!(emitted.is_some() && emitted < stopped, "{steps:?}");
     assert_eq!(ram.held_outputs.len(), 0);
 }
+
+#[test]
+fn a_held_message_is_a_gap_although_nobody_knows_what_the_source_processed() {
+    let session = || "session-2".to_owned();
+    let mut ram = target();
+    for (tag, seq) in [(10, 1), (11, 2), (12, 5), (13, 8)] {
+        ram.delivered(message(Origin::Replay, tag, "p", seq));
+    }
+    let (version, migration) = (CONTRACT_VERSION, "m".to_owned());
+    let end = Marker::End { version, migration, epoch: 1, session: session(), round: 1 };
+    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 14, "", 0) });
+    command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
+
+    let steps = run(&mut ram);
+    let said = steps.iter().find_map(|step| match step {
+        Step::Reply(reply) => match &reply.body {
+            ReplyBody::Gap { missing, .. } => {
+                Some(missing.iter().map(|m| (m.first, m.last)).collect::<Vec<_>>())
+            }
+            ReplyBody::Drained { .. } => Some(Vec::new()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(said, Some(vec![(3, 4), (6, 7)]), "{steps:?}");
+}
