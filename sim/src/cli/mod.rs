@@ -1,7 +1,9 @@
 //! The command line of `cargo sim`: one run, or many.
 
+mod determinism;
+mod shape;
+
 use std::{
-    ffi::OsString,
     fmt::Write as _,
     io::{IsTerminal as _, Write as _},
     ops::Range,
@@ -14,12 +16,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use ms2m_app::seeded_bug::SeededBug;
 
+use self::{determinism::DeterminismArgs, shape::Shape};
 use crate::{
-    determinism,
-    explore::{
-        Child, Class, Comparison, Matrix, Pool, Shrink, Sweep, build_seeded, compare_twice, explain, hunt,
-    },
-    plan::{Fault, FaultKind, Plan, Scenario, Step},
+    determinism::reexec_without_aslr,
+    explore::{Child, Class, Matrix, Part, Pool, Shrink, Sweep, build_seeded, explain, hunt},
+    plan::{FaultKind, Plan, Step},
     report::{Failure, Style, html, render},
     world::{Mistake, points, run},
 };
@@ -64,13 +65,7 @@ enum Task {
     /// Print a plan as JSON, for `run --plan`
     Plan(Shape),
     /// Run each seed twice, in processes of their own, and show the first line of the trace that differs
-    CheckDeterminism {
-        /// Seeds, such as `0..10`; the end is not included
-        #[arg(long, value_parser = seeds)]
-        seeds: Range<u64>,
-        #[command(flatten)]
-        shape: Shape,
-    },
+    CheckDeterminism(DeterminismArgs),
     /// List the kinds of faults, and the steps at which they can strike
     Faults,
     /// List the mistakes
@@ -94,9 +89,9 @@ struct RunArgs {
 
 #[derive(Args)]
 struct SweepArgs {
-    /// Seeds, such as `0..2000`; the end is not included
-    #[arg(long, value_parser = seeds)]
-    seeds: Range<u64>,
+    /// Seeds, such as `0..2000`; the end is not included. Where it is left out, as many as there is time for
+    #[arg(long, value_parser = seeds, required_unless_present = "time")]
+    seeds: Option<Range<u64>>,
     /// How many runs beside each other; as many as processors where it is left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -119,6 +114,9 @@ struct MatrixArgs {
     /// The table that is expected
     #[arg(long, default_value = "sim/matrix.txt")]
     expected: PathBuf,
+    /// Only a part of the cells, such as 2/6 for the second sixth of them
+    #[arg(long, default_value_t = Part::ALL)]
+    part: Part,
     /// Write the table as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -140,69 +138,6 @@ struct MutantsArgs {
     jobs: Option<u16>,
 }
 
-/// What a run is made of.
-#[derive(Args, Clone)]
-struct Shape {
-    /// What all randomness is drawn from
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// The seed's own scenario and faults
-    #[arg(long, conflicts_with_all = ["rate", "producers", "mistake", "plan"])]
-    random: bool,
-    /// A plan that was saved
-    #[arg(long, conflicts_with_all = ["seed", "rate", "producers", "mistake"])]
-    plan: Option<PathBuf>,
-    /// Messages per second, of all producers together
-    #[arg(long, default_value_t = 10.0, value_parser = rate)]
-    rate: f64,
-    /// How many producers publish
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    producers: u32,
-    /// What breaks: kind@step, such as crash-operator@Replaying; may be given several times
-    #[arg(long)]
-    fault: Vec<Fault>,
-    /// What the user got wrong; `cargo sim mistakes` lists them
-    #[arg(long)]
-    mistake: Option<Mistake>,
-}
-
-impl Shape {
-    fn plan(&self) -> anyhow::Result<Plan> {
-        let mut plan = match &self.plan {
-            Some(file) => Plan::load(file)?,
-            None if self.random => Plan::random(self.seed),
-            None => {
-                let scenario = Scenario::new(self.seed).at_rate(self.rate, self.producers);
-                Scenario { mistake: self.mistake, ..scenario }.into()
-            }
-        };
-        plan.faults.extend(self.fault.iter().cloned());
-        match plan.check() {
-            Ok(()) => Ok(plan),
-            Err(problem) => bail!("{problem}"),
-        }
-    }
-
-    fn args(&self, seed: u64) -> Vec<OsString> {
-        let mut args = vec![format!("--seed={seed}")];
-        if self.random {
-            args.push("--random".to_owned());
-        } else {
-            args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
-        }
-        args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
-        args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
-        args.into_iter().map(OsString::from).collect()
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
-        _ => Err("a rate is between 0.1 and 10000 messages per second".to_owned()),
-    }
-}
-
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.filter(|range| !range.is_empty()).ok_or_else(|| "seeds are written like 0..10".to_owned())
@@ -219,7 +154,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
-    determinism::reexec_without_aslr();
+    reexec_without_aslr();
     let result = match cli.task {
         Task::Run(args) => run_one(&args),
         Task::Sweep(args) => sweep(&args),
@@ -228,7 +163,7 @@ pub fn main() -> ExitCode {
         Task::Explain { plan } => tell(&plan),
         Task::Mutants(args) => mutants(&args),
         Task::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
-        Task::CheckDeterminism { seeds, shape } => check_determinism(seeds, &shape),
+        Task::CheckDeterminism(args) => args.run(),
         Task::Faults => list_faults(),
         Task::Mistakes => list(Mistake::ALL),
     };
@@ -277,7 +212,11 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
 
 fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     let scratch = std::env::temp_dir().join(format!("ms2m-matrix-{}", std::process::id()));
-    let matrix = Matrix::run(&Child::this_program()?, &scratch, Pool::new(args.jobs.map(usize::from)));
+    if args.bless && args.part != Part::ALL {
+        bail!("only the whole matrix can be blessed: leave out --part {}", args.part);
+    }
+    let pool = Pool::new(args.jobs.map(usize::from));
+    let matrix = Matrix::run(&Child::this_program()?, &scratch, pool, args.part);
     // Whether it can be removed changes nothing about what came.
     let _ = std::fs::remove_dir_all(&scratch);
     let matrix = matrix.context("the plans cannot be written")?;
@@ -296,12 +235,13 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     }
     let expected = std::fs::read_to_string(&args.expected)
         .with_context(|| format!("{}: `cargo sim matrix --bless` writes it", args.expected.display()))?;
-    let differs: Vec<&str> =
-        table.lines().filter(|line| !expected.lines().any(|known| known == *line)).collect();
-    for line in &differs {
-        println!("NOT EXPECTED {line}");
+    let expected = Matrix::parse(&expected).with_context(|| args.expected.display().to_string())?;
+    let differs = matrix.differences(&expected);
+    for cell in &differs {
+        println!("NOT EXPECTED {cell}");
     }
-    Ok(u8::from(!broken.is_empty() || table != expected))
+    println!("{} cells, {} broken, {} not as expected", matrix.len(), broken.len(), differs.len());
+    Ok(u8::from(!broken.is_empty() || !differs.is_empty()))
 }
 
 fn shrink(file: &Path) -> anyhow::Result<u8> {
@@ -330,7 +270,7 @@ fn tell(file: &Path) -> anyhow::Result<u8> {
 
 fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
     let sweep = Sweep {
-        seeds: args.seeds.clone(),
+        seeds: args.seeds.clone().unwrap_or(0..u64::MAX),
         pool: Pool::new(args.jobs.map(usize::from)),
         time: args.time,
         failures: args.failures.clone(),
@@ -359,23 +299,6 @@ fn mutants(args: &MutantsArgs) -> anyhow::Result<u8> {
     let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();
     print(&format!("{} bugs seeded, {missed} not caught\n", hunts.len()))?;
     Ok(u8::from(missed > 0))
-}
-
-fn check_determinism(seeds: Range<u64>, shape: &Shape) -> anyhow::Result<u8> {
-    let child = Child::this_program()?;
-    let mut same = true;
-    for seed in seeds {
-        match compare_twice(&child, &shape.args(seed), 0).with_context(|| format!("seed {seed}"))? {
-            Comparison::Same { lines, hash } => {
-                print(&format!("seed {seed}: {lines} lines, identical · {hash}\n"))?;
-            }
-            Comparison::Differs { line, first, second } => {
-                same = false;
-                print(&format!("seed {seed}: line {line} differs\n  first   {first}\n  second  {second}\n"))?;
-            }
-        }
-    }
-    Ok(u8::from(!same))
 }
 
 fn list_faults() -> anyhow::Result<u8> {

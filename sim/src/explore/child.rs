@@ -83,6 +83,8 @@ pub struct Summary {
     pub pause_ms: Option<u64>,
     /// From its start to its end.
     pub total_ms: Option<u64>,
+    /// The same workload's migrations before it.
+    pub earlier: Vec<WorkloadSummary>,
     /// Each of several.
     pub workloads: Vec<WorkloadSummary>,
     /// What was broken on purpose.
@@ -113,6 +115,8 @@ pub struct WorkloadSummary {
     pub pause_ms: Option<u64>,
     /// From its start to its end.
     pub total_ms: Option<u64>,
+    /// The same workload's migrations before it.
+    pub earlier: Vec<Self>,
 }
 
 /// An invariant that did not hold.

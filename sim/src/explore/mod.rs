@@ -23,7 +23,7 @@ mod sweep;
 pub use child::{Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
 pub use explain::explain;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};
 pub use pool::{Pool, Stop};
 pub use shrink::{NotShrunk, Shrink, Shrunk};

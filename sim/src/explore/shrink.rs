@@ -93,6 +93,9 @@ fn candidates(plan: &Plan) -> Vec<(&'static str, Plan)> {
             all.push(("without a migration", without));
         }
     }
+    for index in 0..plan.scenario.workloads.len() {
+        all.extend(without_last_round(plan, index).map(|without| ("without a later migration", without)));
+    }
     for index in 0..plan.faults.len() {
         for (what, fault) in simpler_faults(&plan.faults[index]) {
             let mut simpler = plan.clone();
@@ -113,6 +116,18 @@ fn without_workload(plan: &Plan, index: usize) -> Option<Plan> {
     without.scenario.workloads.remove(index);
     for fault in &mut without.faults {
         fault.at.workload -= usize::from(fault.at.workload > index);
+    }
+    Some(without)
+}
+
+/// Faults that are about the last migration of a workload move to the one before.
+fn without_last_round(plan: &Plan, index: usize) -> Option<Plan> {
+    let mut without = plan.clone();
+    let rounds = &mut without.scenario.workloads[index].rounds;
+    *rounds = rounds.checked_sub(1).filter(|rounds| *rounds > 0)?;
+    let last = *rounds - 1;
+    for fault in without.faults.iter_mut().filter(|fault| fault.at.workload == index) {
+        fault.at.round = fault.at.round.min(last);
     }
     Some(without)
 }

@@ -57,7 +57,11 @@ impl Sweep {
     /// Runs them; `say` is told each failure at once.
     pub fn run(&self, child: &Child, mut say: impl FnMut(&str)) -> Swept {
         let began = wall_clock();
-        let bar = ProgressBar::new(self.seeds.end - self.seeds.start);
+        let open_ended = self.seeds.end == u64::MAX;
+        let bar = match self.seeds.end - self.seeds.start {
+            _ if open_ended => ProgressBar::no_length(),
+            count => ProgressBar::new(count),
+        };
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {msg} {eta}") {
             bar.set_style(style);
         }
@@ -132,7 +136,8 @@ impl Swept {
         } else if summary.workloads.is_empty() {
             count(&summary.outcome, summary.pause_ms, summary.total_ms);
         }
-        for workload in &summary.workloads {
+        let earlier = summary.workloads.iter().flat_map(|workload| &workload.earlier);
+        for workload in summary.workloads.iter().chain(earlier).chain(&summary.earlier) {
             count(&workload.outcome, workload.pause_ms, workload.total_ms);
         }
         for point in &summary.reached {

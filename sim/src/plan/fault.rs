@@ -18,6 +18,6 @@ pub struct Fault {
 impl Fault {
     /// A fault at a step of the first migration, for as long as it usually lasts.
     pub fn new(kind: FaultKind, step: Step) -> Self {
-        Self { at: Moment { workload: 0, step, after_ms: 0 }, kind, lasts_ms: kind.usual_ms() }
+        Self { at: Moment { workload: 0, round: 0, step, after_ms: 0 }, kind, lasts_ms: kind.usual_ms() }
     }
 }

@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
-use super::{Fault, FaultKind, Knobs, Link, Moment, Plan, Scenario, Step, Workload};
+use super::{Fault, FaultKind, Knobs, Link, Moment, Plan, Scenario, Step, Workload, directed};
 
 impl Plan {
     /// The plan of a seed.
@@ -12,7 +12,7 @@ impl Plan {
         let scenario = Scenario::random(seed);
         let mut rng = generator(seed, 2);
         let count = *choose(&mut rng, &[0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6]);
-        let faults = (0..count).map(|_| fault(&mut rng, scenario.workloads.len())).collect();
+        let faults = (0..count).flat_map(|_| faults(&mut rng, &scenario.workloads)).collect();
         Self { scenario, faults }
     }
 }
@@ -74,6 +74,8 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         prefetch: *choose(rng, &[1, 2, 8, 16, 64, 250]),
         padding: *choose(rng, &[0, 0, 0, 100, 2_000, 40_000]),
         delay_ms: rng.u64(..=4_000),
+        // What an earlier migration left behind, in a process or a queue, shows only in a later one.
+        rounds: if count > 4 { 1 } else { *choose(rng, &[1, 1, 1, 1, 1, 1, 2, 2, 3]) },
         knobs: knobs(rng),
     }
 }
@@ -94,19 +96,29 @@ fn knobs(rng: &mut Rng) -> Knobs {
     }
 }
 
-fn fault(rng: &mut Rng, workloads: usize) -> Fault {
+/// A fault, and what must break with it for it to matter.
+fn faults(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
     let kind = kind(rng);
-    let steps = Step::all();
+    let steps = directed::steps(kind);
     let (step, after_ms) = match rng.u8(..8) {
-        // What the world does wrong is there before the migration meets it.
-        0..=5 if kind.lies_in_wait() => (*choose(rng, &steps[..5]), 0),
+        0..=5 if kind.lies_in_wait() => (*choose(rng, &steps), 0),
         0..=3 => (*choose(rng, &steps), 0),
         4 => (*choose(rng, &steps), spread_ms(rng, 5, 3_000)),
         5 | 6 => (Step::Write(rng.u32(1..60)), 0),
         _ => (Step::Asked, rng.u64(..20_000)),
     };
-    let lasts_ms = if kind.lasts() { spread_ms(rng, 50, 40_000) } else { 0 };
-    Fault { at: Moment { workload: rng.usize(..workloads), step, after_ms }, kind, lasts_ms }
+    // Seldom so long that whoever waits for it gives up.
+    let longest = if rng.u8(..12) == 0 { 300_000 } else { 40_000 };
+    let lasts_ms = if kind.lasts() { spread_ms(rng, 50, longest) } else { 0 };
+    let workload = rng.usize(..workloads.len());
+    let round = rng.u32(..workloads[workload].rounds);
+    let fault = Fault { at: Moment { workload, round, step, after_ms }, kind, lasts_ms };
+    let mut faults = directed::companions(rng, &fault);
+    faults.push(fault);
+    if round > 0 && rng.bool() {
+        faults.push(directed::echo(rng, workload, round));
+    }
+    faults
 }
 
 fn kind(rng: &mut Rng) -> FaultKind {

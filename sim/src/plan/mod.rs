@@ -11,6 +11,7 @@
 //!
 //! A plan is saved as JSON with every failure, and run again to the byte.
 
+mod directed;
 mod fault;
 mod generate;
 mod kind;
@@ -104,6 +105,17 @@ impl Plan {
         match self.faults.iter().find(|fault| fault.at.workload >= workloads) {
             Some(fault) => {
                 Err(format!("fault {fault} is about workload {}, of {workloads}", fault.at.workload))
+            }
+            None => self.check_rounds(),
+        }
+    }
+
+    fn check_rounds(&self) -> Result<(), String> {
+        let rounds = |fault: &Fault| self.scenario.workloads[fault.at.workload].rounds;
+        match self.faults.iter().find(|fault| fault.at.round >= rounds(fault)) {
+            Some(fault) => {
+                let (round, rounds) = (fault.at.round, rounds(fault));
+                Err(format!("fault {fault} is about migration {round} of its workload, of {rounds}"))
             }
             None => Ok(()),
         }

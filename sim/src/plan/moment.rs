@@ -8,11 +8,19 @@ pub struct Moment {
     /// Index of the workload whose migration is meant, and what source and target mean.
     #[serde(default)]
     pub workload: usize,
+    /// Which of the workload's migrations.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub round: u32,
     /// The step.
     pub step: Step,
     /// How long after it, in milliseconds.
     #[serde(default)]
     pub after_ms: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_first(round: &u32) -> bool {
+    *round == 0
 }
 
 /// A point that a migration passes, as its status tells.
@@ -53,6 +61,8 @@ pub enum Step {
     ReplayDeleted,
     /// `RESUME` is sent.
     ResumeSent,
+    /// The migration has ended, however.
+    Over,
     /// The operator has written so many times to the API server, since the migration was asked for.
     Write(u32),
 }
@@ -86,6 +96,7 @@ impl Step {
             S::ReplayDeleted,
             S::Phase(Phase::RollingBack),
             S::ResumeSent,
+            S::Over,
         ]
     }
 
@@ -113,6 +124,7 @@ impl Step {
             Self::Unbound => cleanup.unbound_at.is_some(),
             Self::ReplayDeleted => cleanup.replay_deleted,
             Self::ResumeSent => cleanup.resume_sent_at.is_some(),
+            Self::Over => status.phase.is_terminal(),
             Self::Write(count) => writes >= count,
         }
     }

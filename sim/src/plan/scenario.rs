@@ -14,7 +14,7 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes the cluster has.
     pub nodes: usize,
-    /// Each is migrated once.
+    /// Each is migrated, once or more.
     pub workloads: Vec<Workload>,
     /// How long messages flow before the first migration is asked for, in milliseconds.
     pub warm_up_ms: u64,

@@ -1,5 +1,5 @@
 //! Faults as a person writes them: `kind@step`, such as `crash-operator@Replaying`, with `+delay`, `#workload`, `~duration`
-//! where needed: `partition:operator-broker@Mirroring+200ms#1~5s`.
+//! where needed: `partition:operator-broker@Mirroring+200ms#1~5s`; `#1.2` is the third migration of workload 1.
 
 use std::{fmt, str::FromStr};
 
@@ -83,8 +83,10 @@ impl fmt::Display for Moment {
         if self.after_ms > 0 {
             write!(f, "+{}ms", self.after_ms)?;
         }
-        if self.workload > 0 {
-            write!(f, "#{}", self.workload)?;
+        match (self.workload, self.round) {
+            (0, 0) => {}
+            (workload, 0) => write!(f, "#{workload}")?,
+            (workload, round) => write!(f, "#{workload}.{round}")?,
         }
         Ok(())
     }
@@ -114,15 +116,23 @@ fn parse(text: &str) -> Result<Fault, String> {
     let (rest, lasts) = split(rest, '~');
     let (rest, workload) = split(rest, '#');
     let (step, after) = split(rest, '+');
-    let workload = workload
-        .map_or(Ok(0), |index| index.parse().map_err(|_| format!("there is no workload {index:?}")))?;
+    let (workload, round) = workload.map_or(Ok((0, 0)), migration)?;
     let lasts_ms = lasts.map_or(Ok(kind.usual_ms()), milliseconds)?;
     let after_ms = after.map_or(Ok(0), milliseconds)?;
-    Ok(Fault { at: Moment { workload, step: step.parse()?, after_ms }, kind, lasts_ms })
+    Ok(Fault { at: Moment { workload, round, step: step.parse()?, after_ms }, kind, lasts_ms })
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+/// `1`, or `1.2` for the third migration of the second workload.
+fn migration(text: &str) -> Result<(usize, u32), String> {
+    let (workload, round) = split(text, '.');
+    let workload = workload.parse().map_err(|_| format!("there is no workload {workload:?}"))?;
+    let round =
+        round.map_or(Ok(0), |round| round.parse().map_err(|_| format!("there is no round {round:?}")))?;
+    Ok((workload, round))
 }
 
 /// `200ms` or `5s`.
@@ -155,12 +165,12 @@ mod tests {
     #[test]
     fn everything_can_be_said_of_a_fault() {
         let fault = Fault {
-            at: Moment { workload: 2, step: Step::Bound, after_ms: 200 },
+            at: Moment { workload: 2, round: 1, step: Step::Bound, after_ms: 200 },
             kind: FaultKind::Partition(Link::OperatorBroker),
             lasts_ms: 12_000,
         };
-        assert_eq!(fault.to_string(), "partition:operator-broker@bound+200ms#2~12000ms");
-        assert_eq!("partition:operator-broker@bound+200ms#2~12s".parse(), Ok(fault));
+        assert_eq!(fault.to_string(), "partition:operator-broker@bound+200ms#2.1~12000ms");
+        assert_eq!("partition:operator-broker@bound+200ms#2.1~12s".parse(), Ok(fault));
     }
 
     #[test]
@@ -172,6 +182,7 @@ mod tests {
             ("kill-source@Someday", "no step \"Someday\""),
             ("kill-source@Pending+5", "no duration"),
             ("kill-source@Pending#x", "no workload"),
+            ("kill-source@Pending#0.x", "no round"),
         ] {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.contains(piece) && error.contains("cargo sim faults"), "{error}");

@@ -25,9 +25,24 @@ pub struct Workload {
     /// How long after the first its migration is asked for, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// How many times it is migrated, one after the other: there, back, and so on.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub rounds: u32,
     /// What the migration's spec says.
     #[serde(default)]
     pub knobs: Knobs,
+}
+
+/// How often a workload may be migrated: the shadow's name grows with each.
+const ROUNDS_MAX: u32 = 4;
+
+fn once() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_once(rounds: &u32) -> bool {
+    *rounds == 1
 }
 
 /// Settings of a migration, in milliseconds.
@@ -103,6 +118,7 @@ impl Default for Workload {
             prefetch: 16,
             padding: 0,
             delay_ms: 0,
+            rounds: 1,
             knobs: Knobs::default(),
         }
     }
@@ -118,6 +134,9 @@ impl Workload {
         }
         if !(0.1..=10_000.0).contains(&self.rate) || !(1..=100).contains(&self.producers) {
             return Err("the rate must be 0.1 to 10000 messages per second, of 1 to 100 producers".to_owned());
+        }
+        if !(1..=ROUNDS_MAX).contains(&self.rounds) {
+            return Err(format!("{} rounds: there must be 1 to {ROUNDS_MAX}", self.rounds));
         }
         if self.padding > 1 << 20 {
             return Err("padding must be at most a mebibyte".to_owned());

@@ -18,6 +18,9 @@ pub struct MigrationReport {
     pub total_ms: Option<u64>,
     /// How long each phase took, in the order of the phases.
     pub phase_ms: BTreeMap<Phase, u64>,
+    /// The migrations of the same workload before it, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<MigrationReport>,
 }
 
 impl From<&StatefulMigrationStatus> for MigrationReport {
@@ -37,6 +40,7 @@ impl From<&StatefulMigrationStatus> for MigrationReport {
             pause_ms: status.pause.map(ms2m::api::Span::as_millis),
             total_ms: outcome.map(|outcome| outcome.total.as_millis()),
             phase_ms,
+            earlier: Vec::new(),
         }
     }
 }

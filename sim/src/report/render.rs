@@ -138,6 +138,7 @@ mod tests {
                 pause_ms: Some(55),
                 total_ms: Some(4_120),
                 phase_ms: [(ms2m::api::Phase::Mirroring, 610)].into(),
+                earlier: Vec::new(),
             },
             published: 71,
             applied: 71,

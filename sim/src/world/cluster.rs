@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header::USER_AGENT};
 use ms2m::kubernetes::client;
@@ -43,8 +43,6 @@ pub struct Cluster {
     pub traffic: Vec<Traffic>,
     /// Publishers stop when it is set.
     pub stop_traffic: watch::Sender<bool>,
-    /// Sources whose checkpoint image is to be kept.
-    retained: BTreeSet<String>,
 }
 
 /// The publishers of a workload.
@@ -68,24 +66,12 @@ impl Cluster {
             clock: SkewedClock::default(),
             traffic: scenario.workloads.iter().map(|_| Traffic::new()).collect(),
             stop_traffic: watch::channel(false).0,
-            retained: scenario
-                .workloads
-                .iter()
-                .enumerate()
-                .filter(|(_, workload)| workload.knobs.retain_checkpoint)
-                .map(|(index, _)| Names(index).source())
-                .collect(),
         };
         cluster.create(objects::secret());
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            cluster.provide(Names(index), workload, scenario.mistake);
+            cluster.provide(Names::of(index), workload, scenario.mistake);
         }
         cluster
-    }
-
-    /// Whether a source's checkpoint image is to be kept after a completed migration.
-    pub fn retains(&self, source: &str) -> bool {
-        self.retained.contains(source)
     }
 
     /// The container of a pod that runs, if one does.
@@ -128,7 +114,7 @@ impl Cluster {
             self.host_node(sim, node(index), scenario.mistake != Some(Mistake::NoCheckpoints));
         }
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            self.host_traffic(sim, Names(index), workload);
+            self.host_traffic(sim, Names::of(index), workload);
         }
         let clock = self.clock.clone();
         sim.host("operator", move || {
@@ -179,7 +165,7 @@ impl Cluster {
     }
 
     fn host_traffic(&self, sim: &mut Sim<'_>, names: Names, workload: &Workload) {
-        let Traffic { record, finished } = self.traffic[names.0].clone();
+        let Traffic { record, finished } = self.traffic[names.workload].clone();
         let (stop, workload) = (self.stop_traffic.clone(), workload.clone());
         sim.host(names.traffic(), move || {
             let (record, mut stop, finished) = (record.clone(), stop.subscribe(), finished.clone());

@@ -8,7 +8,7 @@ use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
-use super::{Cluster, Mistake, Reached, objects, party::Party, strike::Strikes};
+use super::{Cluster, Reached, party::Party, strike::Strikes};
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
@@ -114,27 +114,6 @@ impl Drive {
         }
     }
 
-    /// Asks for every migration, each in its time.
-    fn ask(&mut self, sim: &mut Sim<'_>, warm: Duration) {
-        let mut order: Vec<usize> = (0..self.parties.len()).collect();
-        order.sort_by_key(|index| self.parties[*index].workload.delay_ms);
-        let first = self.parties[order[0]].workload.delay_ms;
-        for index in order {
-            let party = &self.parties[index];
-            let at = warm + Duration::from_millis(party.workload.delay_ms - first);
-            let migration = match self.plan.scenario.mistake {
-                Some(mistake) => Mistake::migration(mistake, &party.workload),
-                None => objects::migration(party.names, &party.workload),
-            };
-            let text = format!("{} asked for", party.names.migration());
-            self.step_until(sim, at);
-            self.cluster.create(migration);
-            let writes = self.cluster.api.writes_of(FIELD_MANAGER);
-            self.parties[index].asked = Some((sim.elapsed(), writes));
-            self.note(sim, Lane::Run, text);
-        }
-    }
-
     /// Until every migration is over and every fault has ended; at most as long as all deadlines together after the last
     /// fault.
     fn converge(&mut self, sim: &mut Sim<'_>) {
@@ -142,6 +121,9 @@ impl Drive {
         let patience = patience.unwrap_or_default() + CLEAN_UP;
         let mut calm_since = sim.elapsed();
         while sim.elapsed() < calm_since + patience {
+            if self.go_on(sim) {
+                calm_since = sim.elapsed();
+            }
             if self.parties.iter().all(Party::is_over) && self.strikes.are_over() {
                 return;
             }
@@ -234,7 +216,7 @@ impl Drive {
         verdict.samples = std::mem::take(&mut self.samples);
         verdict.letters = self.letters();
         verdict.struck = self.strikes.struck();
-        self.reach_at_the_end();
+        (0..self.parties.len()).for_each(|index| self.reach_at_the_end_of(index));
         verdict.reached = self.reached.take();
         verdict
     }
@@ -243,34 +225,31 @@ impl Drive {
         self.parties.iter().flat_map(|party| party.beliefs(&self.cluster)).collect()
     }
 
-    /// Rare points that only show when all is over.
-    fn reach_at_the_end(&mut self) {
+    /// Rare points that only show when a migration is over.
+    pub(super) fn reach_at_the_end_of(&mut self, index: usize) {
+        let party = &self.parties[index];
         let writes = self.cluster.api.log_of_writes();
         let conflict = writes.iter().any(|write| write.code == 409 && write.subresource == "status");
         self.reached.reach_if(conflict, "status written in conflict");
-        for party in &self.parties {
-            let traffic = &self.cluster.traffic[party.names.0];
-            self.reached.reach_if(traffic.record.snapshot().resent > 0, "message published again");
-            let outputs = self.cluster.broker.identities(&party.names.results());
-            let once: std::collections::BTreeSet<_> = outputs.iter().collect();
-            self.reached.reach_if(once.len() < outputs.len(), "output emitted again");
-            let refused = self.cluster.broker.refused_consumers(&party.names.queue()) > 0;
-            let handed = party.status.handover.is_some();
-            self.reached.reach_if(refused && handed, "zombie refused by the broker");
-            self.reached.reach_if(party.stale_commands(&self.cluster), "stale command ignored");
-            let completed = party.status.phase == Phase::Completed;
-            let kept = completed && party.workload.knobs.retain_checkpoint;
-            self.reached.reach_if(kept, "image kept by policy");
-            self.reached.reach_if(
-                completed && party.cancelled,
-                "cancelled after the point of no return, and completed",
-            );
-            self.reached
-                .reach_if(completed && party.oracle.source_died(), "forward after loss of the source");
-            let handover = party.status.handover.clone().unwrap_or_default();
-            let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();
-            self.reached.reach_if(second, "switched by a second session");
-        }
+        let traffic = &self.cluster.traffic[party.names.workload];
+        self.reached.reach_if(traffic.record.snapshot().resent > 0, "message published again");
+        let outputs = self.cluster.broker.identities(&party.names.results());
+        let once: std::collections::BTreeSet<_> = outputs.iter().collect();
+        self.reached.reach_if(once.len() < outputs.len(), "output emitted again");
+        let refused = self.cluster.broker.refused_consumers(&party.names.queue()) > 0;
+        let handed = party.status.handover.is_some();
+        self.reached.reach_if(refused && handed, "zombie refused by the broker");
+        self.reached.reach_if(party.stale_commands(&self.cluster), "stale command ignored");
+        let completed = party.status.phase == Phase::Completed;
+        let kept = completed && party.workload.knobs.retain_checkpoint;
+        self.reached.reach_if(kept, "image kept by policy");
+        self.reached
+            .reach_if(completed && party.cancelled, "cancelled after the point of no return, and completed");
+        self.reached.reach_if(completed && party.oracle.source_died(), "forward after loss of the source");
+        self.reached.reach_if(completed && party.names.moved > 0, "moved on, or back");
+        let handover = party.status.handover.clone().unwrap_or_default();
+        let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();
+        self.reached.reach_if(second, "switched by a second session");
     }
 
     /// The protocol's messages, with names instead of UIDs.
@@ -318,7 +297,7 @@ impl Drive {
         done(self)
     }
 
-    fn step_until(&mut self, sim: &mut Sim<'_>, end: Duration) {
+    pub(super) fn step_until(&mut self, sim: &mut Sim<'_>, end: Duration) {
         while sim.elapsed() < end {
             self.step(sim);
         }
@@ -371,7 +350,7 @@ impl Drive {
             }
             party.oracle.follow(&status, sim.elapsed());
             self.reached.follow(&party.status, &status);
-            self.samples.extend(Sample::of(party.names.0, sim.elapsed(), &party.status, &status));
+            self.samples.extend(Sample::of(party.names.workload, sim.elapsed(), &party.status, &status));
             let old = party.follow(status);
             let name = if several { format!("{}: ", party.names.migration()) } else { String::new() };
             let told = narrate(&old, &party.status).into_iter();

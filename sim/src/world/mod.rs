@@ -4,7 +4,8 @@
 //!   drive        a plan, step by step: faults strike, the oracles look
 //!   strike       what each fault does, and how it ends
 //!   rare         points that a sweep must reach sometimes
-//!   party        one migration: its names, its status, its oracle
+//!   party        one workload: its names, its migration's status, its oracle
+//!   rounds       one migration after the other
 //!   cluster      API server, broker, nodes, publishers, operator: hosts of the network
 //!   machines     processes, disks, registry
 //!                kubelet ──Runtime──► SimRuntime ──requests──► Machines ──between two steps──► turmoil hosts
@@ -25,6 +26,7 @@ mod oracle;
 mod party;
 mod program;
 mod rare;
+mod rounds;
 mod runtime;
 mod strike;
 mod transfer;

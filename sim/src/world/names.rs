@@ -1,17 +1,41 @@
 use ms2m::protocol::names::shadow_pod;
 
-/// What belongs to one workload, by its index in the scenario. The first has the plain names.
+/// What belongs to one workload and to its migration at present. The first workload, and the first migration of each,
+/// have the plain names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Names(pub usize);
+pub struct Names {
+    /// The workload's index in the scenario.
+    pub workload: usize,
+    /// How many of its migrations are over.
+    pub round: u32,
+    /// How many of them moved it: each left it in the shadow pod of the last.
+    pub moved: u32,
+}
 
 impl Names {
-    fn with(self, word: &str) -> String {
-        if self.0 == 0 { word.to_owned() } else { format!("{word}-{}", self.0) }
+    /// The names in a workload's first migration.
+    pub fn of(workload: usize) -> Self {
+        Self { workload, round: 0, moved: 0 }
     }
 
-    /// The source pod, and the Service in front of it.
-    pub fn source(self) -> String {
+    fn with(self, word: &str) -> String {
+        if self.workload == 0 { word.to_owned() } else { format!("{word}-{}", self.workload) }
+    }
+
+    /// The names in the next migration, after one that moved the workload, or did not.
+    #[must_use]
+    pub(super) fn next(self, moved: bool) -> Self {
+        Self { round: self.round + 1, moved: self.moved + u32::from(moved), ..self }
+    }
+
+    /// The pod that it begins in, and the Service in front of it.
+    pub fn service(self) -> String {
         self.with("counter")
+    }
+
+    /// The source pod.
+    pub fn source(self) -> String {
+        (0..self.moved).fold(self.service(), |pod, _| shadow_pod(&pod))
     }
 
     /// The shadow pod.
@@ -19,14 +43,24 @@ impl Names {
         shadow_pod(&self.source())
     }
 
+    /// Whether a pod is the workload's, in whichever of its migrations.
+    pub(super) fn has_pod(self, pod: &str) -> bool {
+        let mut known = self.service();
+        while known.len() < pod.len() {
+            known = shadow_pod(&known);
+        }
+        known == pod
+    }
+
     /// The migration.
     pub fn migration(self) -> String {
-        self.with("move")
+        let first = self.with("move");
+        if self.round == 0 { first } else { format!("{first}-again-{}", self.round) }
     }
 
     /// The counter's image.
     pub fn image(self) -> String {
-        format!("registry:5000/{}:1", self.source())
+        format!("registry:5000/{}:1", self.service())
     }
 
     /// The primary queue `Q`.
@@ -48,9 +82,41 @@ impl Names {
     pub fn traffic(self) -> String {
         self.with("traffic")
     }
+
+    /// The node that it is moved from, of the two that it moves between.
+    pub(super) fn source_node(self, workload: &crate::plan::Workload) -> String {
+        node(if self.moved.is_multiple_of(2) { workload.source } else { workload.target })
+    }
+
+    /// The node that it is moved to.
+    pub(super) fn target_node(self, workload: &crate::plan::Workload) -> String {
+        node(if self.moved.is_multiple_of(2) { workload.target } else { workload.source })
+    }
 }
 
 /// A node's name.
 pub(super) fn node(index: usize) -> String {
     format!("node-{}", index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_knows_its_pods_of_every_migration_and_no_other_workloads() {
+        let first = Names::of(0);
+        let third = first.next(true).next(false);
+        assert_eq!(
+            (third.source(), third.migration()),
+            ("counter-shadow".to_owned(), "move-again-2".to_owned())
+        );
+        for pod in ["counter", "counter-shadow", "counter-shadow-shadow"] {
+            assert!(first.has_pod(pod) && third.has_pod(pod), "{pod}");
+        }
+        for pod in ["counter-1", "counter-1-shadow", "counter-shadow-x", "count"] {
+            assert!(!first.has_pod(pod), "{pod}");
+        }
+        assert!(Names::of(1).has_pod("counter-1-shadow"));
+    }
 }

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    counter::IDENTITY_FILE,
-    names::{Names, node},
-};
+use super::{counter::IDENTITY_FILE, names::Names};
 use crate::plan::Workload;
 
 /// Namespace of everything.
@@ -48,7 +45,7 @@ pub(super) fn owner() -> Value {
 
 /// A pod that has nothing to do with the migration.
 pub(super) fn unrelated_pod(name: &str) -> Value {
-    let mut pod = source_pod(Names(0), &Workload::default());
+    let mut pod = source_pod(Names::of(0), &Workload::default());
     pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     // Of no node: nobody runs it.
     pod["spec"]["nodeName"] = Value::Null;
@@ -64,10 +61,10 @@ pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": names.source(), "namespace": NAMESPACE, "labels": { "app": names.source() },
+            "name": names.source(), "namespace": NAMESPACE, "labels": { "app": names.service() },
         },
         "spec": {
-            "nodeName": node(workload.source),
+            "nodeName": names.source_node(workload),
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": 1,
             "containers": [{
@@ -90,8 +87,8 @@ fn parent(path: &str) -> &str {
 pub(super) fn service(names: Names) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": { "name": names.source(), "namespace": NAMESPACE },
-        "spec": { "selector": { "app": names.source() }, "ports": [{ "port": 80, "targetPort": 8080 }] },
+        "metadata": { "name": names.service(), "namespace": NAMESPACE },
+        "spec": { "selector": { "app": names.service() }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     })
 }
 
@@ -103,7 +100,7 @@ pub(super) fn migration(names: Names, workload: &Workload) -> Value {
         "metadata": { "name": names.migration(), "namespace": NAMESPACE },
         "spec": {
             "sourcePod": names.source(),
-            "target": { "nodeName": node(workload.target) },
+            "target": { "nodeName": names.target_node(workload) },
             "broker": {
                 "kind": "RabbitMQ",
                 "urlSecret": { "name": "broker", "key": "url" },

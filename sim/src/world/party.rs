@@ -7,7 +7,7 @@ use crate::{
     report::{Belief, MigrationReport, WorkloadReport},
 };
 
-/// One workload's migration, as the run follows it.
+/// One workload and its migration at present, as the run follows it.
 pub(super) struct Party {
     pub(super) names: Names,
     pub(super) workload: Workload,
@@ -21,20 +21,23 @@ pub(super) struct Party {
     pub(super) gone: bool,
     /// How often another process began to take part after the point of no return.
     pub(super) sessions_after_point_of_no_return: u32,
+    /// How the workload's migrations before this one went.
+    pub(super) earlier: Vec<MigrationReport>,
 }
 
 impl Party {
     pub(super) fn new(index: usize, workload: &Workload, cluster: &Cluster, faults: &[Fault]) -> Self {
-        let names = Names(index);
+        let names = Names::of(index);
         Self {
             names,
             workload: workload.clone(),
-            oracle: Oracle::new(names, cluster, faults),
+            oracle: Oracle::new(names, workload, cluster, faults),
             status: StatefulMigrationStatus::default(),
             asked: None,
             cancelled: false,
             gone: false,
             sessions_after_point_of_no_return: 0,
+            earlier: Vec::new(),
         }
     }
 
@@ -77,10 +80,19 @@ impl Party {
     pub(super) fn conclude(&mut self, cluster: &Cluster, at: Duration) -> WorkloadReport {
         let mut report = WorkloadReport {
             name: self.names.migration(),
-            migration: MigrationReport::from(&self.status),
+            migration: MigrationReport { earlier: std::mem::take(&mut self.earlier), ..self.report() },
             ..WorkloadReport::default()
         };
         self.oracle.conclude(cluster, &self.status, at, &mut report);
+        report
+    }
+
+    /// How the migration ended: what was deleted before it began has no end of its own.
+    pub(super) fn report(&self) -> MigrationReport {
+        let report = MigrationReport::from(&self.status);
+        if self.gone && !self.status.phase.is_terminal() {
+            return MigrationReport { outcome: "Deleted".to_owned(), ..report };
+        }
         report
     }
 

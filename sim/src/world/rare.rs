@@ -29,7 +29,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 26] = [
+const OTHERS: [&str; 27] = [
     "completed",
     "rolled back",
     "failed",
@@ -50,6 +50,7 @@ const OTHERS: [&str; 26] = [
     "cancelled after the point of no return, and completed",
     "checkpoint left behind, and said so",
     "image kept by policy",
+    "moved on, or back",
     "status written in conflict",
     "zombie refused by the broker",
     "message published again",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use ms2m::{api::FIELD_MANAGER, kubernetes::client::USER_AGENT};
 use turmoil::Sim;
 
-use super::{drive::Drive, machines::Ailment, names::node, objects};
+use super::{drive::Drive, machines::Ailment, objects};
 use crate::{
     amqp::BindingView,
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
@@ -68,9 +68,9 @@ impl Strikes {
         }
     }
 
-    /// Whether nothing is broken at present.
+    /// Whether nothing is broken at present, nor about to be.
     pub(super) fn are_over(&self) -> bool {
-        self.in_force.is_empty()
+        self.in_force.is_empty() && self.due.is_empty()
     }
 
     /// How many faults have struck.
@@ -90,7 +90,8 @@ impl Drive {
         let waiting = std::mem::take(&mut self.strikes.waiting);
         for fault in waiting {
             let party = &self.parties[fault.at.workload];
-            let passed = party.asked.is_some_and(|(_, before)| {
+            let meant = party.asked.filter(|_| party.names.round == fault.at.round);
+            let passed = meant.is_some_and(|(_, before)| {
                 fault.at.step.is_passed(&party.status, writes.saturating_sub(before))
             });
             if passed {
@@ -222,14 +223,15 @@ impl Drive {
             Link::SourceBroker => (host(party.source(&self.cluster))?, broker),
             Link::TargetBroker => (host(party.target(&self.cluster))?, broker),
             Link::TrafficBroker => (party.names.traffic(), broker),
-            Link::SourceNodeApi => (node(party.workload.source), api),
-            Link::TargetNodeApi => (node(party.workload.target), api),
+            Link::SourceNodeApi => (party.names.source_node(&party.workload), api),
+            Link::TargetNodeApi => (party.names.target_node(&party.workload), api),
         })
     }
 
     fn strike_processes(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Undo {
         let party = &self.parties[fault.at.workload];
-        let (source, target) = (node(party.workload.source), node(party.workload.target));
+        let (source, target) =
+            (party.names.source_node(&party.workload), party.names.target_node(&party.workload));
         let host = match fault.kind {
             FaultKind::CrashOperator => "operator".to_owned(),
             FaultKind::CrashApiServer => "apiserver".to_owned(),

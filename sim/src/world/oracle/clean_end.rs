@@ -14,7 +14,7 @@ impl Oracle {
         let left = [
             self.queues_left(cluster, status),
             self.objects_left(cluster, status),
-            checkpoints_left(cluster, status),
+            self.checkpoints_left(cluster, status),
             self.bindings_left(cluster),
             self.routes_left(cluster, status),
         ];
@@ -75,7 +75,7 @@ impl Oracle {
         if pods.iter().all(|pod| pod["metadata"]["name"] != works.as_str()) {
             return Vec::new();
         }
-        let service = cluster.api.get("", "services", objects::NAMESPACE, &self.names.source());
+        let service = cluster.api.get("", "services", objects::NAMESPACE, &self.names.service());
         let selector = service.map(|service| service["spec"]["selector"].clone()).unwrap_or_default();
         let selects = |pod: &&serde_json::Value| {
             let labels = &pod["metadata"]["labels"];
@@ -97,25 +97,25 @@ impl Oracle {
         bindings.retain(|binding| binding.queue == self.names.queue() || binding.queue.starts_with(&replay));
         if bindings == self.bindings { Vec::new() } else { vec![format!("bindings {bindings:?}")] }
     }
+
+    /// Archives and images of the source, but for the image that is kept by policy, and what the status says was left.
+    fn checkpoints_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
+        let reported = status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
+        let Some(source) = status.source.as_ref().filter(|_| !reported) else { return Vec::new() };
+        let state = cluster.machines.lock();
+        let archives = state.archives.iter().filter(|(_, archive)| archive.pod_uid == source.uid);
+        let mut left: Vec<String> =
+            archives.map(|((node, path), _)| format!("archive {path} on {node}")).collect();
+        let images = state.images.checkpoints().filter(|(_, archive)| archive.pod_uid == source.uid).count();
+        let kept = usize::from(self.keeps_image && status.phase == Phase::Completed);
+        if images != kept {
+            left.push(format!("{images} checkpoint images, of {kept} to be kept"));
+        }
+        left
+    }
 }
 
 fn migration_uid(status: &StatefulMigrationStatus, oracle: &Oracle) -> Option<String> {
     let replay = &status.mirror.as_ref()?.replay_queue;
     replay.strip_prefix(&format!("{}.ms2m.", oracle.names.queue())).map(str::to_owned)
-}
-
-/// Archives and images of the source, but for the image that is kept by policy, and what the status says was left.
-fn checkpoints_left(cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
-    let reported = status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
-    let Some(source) = status.source.as_ref().filter(|_| !reported) else { return Vec::new() };
-    let state = cluster.machines.lock();
-    let archives = state.archives.iter().filter(|(_, archive)| archive.pod_uid == source.uid);
-    let mut left: Vec<String> =
-        archives.map(|((node, path), _)| format!("archive {path} on {node}")).collect();
-    let images = state.images.checkpoints().filter(|(_, archive)| archive.pod_uid == source.uid).count();
-    let kept = usize::from(cluster.retains(&source.pod) && status.phase == Phase::Completed);
-    if images != kept {
-        left.push(format!("{images} checkpoint images, of {kept} to be kept"));
-    }
-    left
 }

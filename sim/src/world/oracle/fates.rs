@@ -35,6 +35,13 @@ impl Fates {
         self.source_died
     }
 
+    /// The next migration begins: what its predecessor excused stays excused, because the state is the same one's.
+    pub(super) fn next_round(&mut self, ended: &StatefulMigrationStatus) {
+        self.lost = self.excuse(ended);
+        self.lost_unless_completed = None;
+        self.source_died = false;
+    }
+
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus) {
         let Some(source) = &status.source else {
             self.source_died = true;

@@ -15,7 +15,7 @@ impl Oracle {
         at: Duration,
         report: &mut WorkloadReport,
     ) {
-        let record = cluster.traffic[self.names.0].record.snapshot();
+        let record = cluster.traffic[self.names.workload].record.snapshot();
         report.published = record.published();
         let survivor = {
             let state = cluster.machines.lock();
@@ -55,7 +55,7 @@ impl Oracle {
         let first = {
             let state = cluster.machines.lock();
             let mut sources =
-                state.containers.values().filter(|container| container.pod == self.names.source());
+                state.containers.values().filter(|container| container.pod == self.names.service());
             sources.next().and_then(|container| {
                 memory(container).map(|m| m.cell().look(|ram| ram.state().incarnation.clone()))
             })
@@ -74,7 +74,7 @@ impl Oracle {
             let again = outputs.len() - once.len();
             self.broke(at, "OutputsOnce", format_args!("{again} outputs were emitted again"));
         }
-        let record = cluster.traffic[self.names.0].record.snapshot();
+        let record = cluster.traffic[self.names.workload].record.snapshot();
         let published = record
             .producers
             .iter()

@@ -1,4 +1,4 @@
-//! Checks the invariants of docs/protocol.md for one migration: some after every step, the others when all is over.
+//! Checks the invariants of docs/protocol.md for one workload, migration after migration: some after every step, the others when all is over.
 //!
 //! ```text
 //!   ownership   OneOwner, at every step
@@ -24,7 +24,7 @@ pub(super) use self::ownership::is_of;
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
-    plan::Fault,
+    plan::{Fault, Workload},
     report::{Violation, WorkloadReport},
 };
 
@@ -47,11 +47,13 @@ pub struct Oracle {
     point_of_no_return: Option<jiff::Timestamp>,
     /// The preflight has to refuse: nothing may be created.
     may_begin: bool,
+    /// A completed migration keeps its checkpoint image.
+    keeps_image: bool,
 }
 
 impl Oracle {
     /// Begins to watch.
-    pub fn new(names: Names, cluster: &Cluster, faults: &[Fault]) -> Self {
+    pub fn new(names: Names, workload: &Workload, cluster: &Cluster, faults: &[Fault]) -> Self {
         let mut bindings = cluster.broker.bindings();
         bindings.retain(|binding| binding.queue == names.queue());
         Self {
@@ -66,7 +68,29 @@ impl Oracle {
             may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
             point_of_no_return: None,
             may_begin: true,
+            keeps_image: workload.knobs.retain_checkpoint,
         }
+    }
+
+    /// One migration of the workload is over, and has to have left nothing behind; the next begins.
+    pub(super) fn next_round(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        names: Names,
+        at: Duration,
+    ) {
+        self.end_round(cluster, status, at);
+        self.fates.next_round(status);
+        self.names = names;
+        (self.phase, self.transitions, self.point_of_no_return) = (Phase::Pending, 0, None);
+    }
+
+    /// Checks what must hold when a migration is over.
+    fn end_round(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+        self.completes_in_calm(status, at);
+        self.failed_for_a_reason(cluster, status, at);
+        self.clean_end(cluster, status, at);
     }
 
     /// The user got something wrong; where it shows before the start, a migration that creates anything has begun what its
@@ -109,6 +133,7 @@ impl Oracle {
     /// Checks what must hold at every instant.
     pub fn check(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
         self.one_owner(cluster, at);
+        self.stays_stopped(cluster, status, at);
         self.deaths(cluster, status, at);
         if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.contains(".ms2m.")) {
             self.broke(at, "PreflightFirst", "there is a replay queue");
@@ -124,9 +149,7 @@ impl Oracle {
         report: &mut WorkloadReport,
     ) {
         report.excuse = self.fates.excuse(status).or_else(|| reported(status));
-        self.completes_in_calm(status, at);
-        self.failed_for_a_reason(cluster, status, at);
-        self.clean_end(cluster, status, at);
+        self.end_round(cluster, status, at);
         self.created_nothing(cluster, at);
         self.messages(cluster, status, at, report);
     }

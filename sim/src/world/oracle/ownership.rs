@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use ms2m::api::{Phase, StatefulMigrationStatus};
 use ms2m_app::engine::Role;
 
 use super::{Oracle, memory};
@@ -17,11 +18,37 @@ impl Oracle {
             self.broke(at, "OneOwner", format_args!("{} own the queue", owners.join(" and ")));
         }
     }
+
+    /// A source whose `STOPPED` is on record stays stopped until it is told to resume: the target drains against its ledger.
+    pub(super) fn stays_stopped(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        at: Duration,
+    ) {
+        let stopped = status.handover.as_ref().is_some_and(|handover| handover.stopped.is_some());
+        let Some(source) = status.source.as_ref().filter(|_| stopped && status.phase == Phase::SwitchingOver)
+        else {
+            return;
+        };
+        let owner = {
+            let state = cluster.machines.lock();
+            let mut of_source = state.containers.values().filter(|container| container.pod_uid == source.uid);
+            of_source.find(|container| owns(container, self.names)).map(|container| container.host.clone())
+        };
+        if let Some(owner) = owner {
+            self.broke(
+                at,
+                "OneOwner",
+                format_args!("{owner} consumes again though its STOPPED is on record"),
+            );
+        }
+    }
 }
 
 /// Whether it is a process of this workload.
 pub(in crate::world) fn is_of(container: &Container, names: Names) -> bool {
-    container.pod == names.source() || container.pod == names.shadow()
+    names.has_pod(&container.pod)
 }
 
 /// Whether it is a process of this workload that runs, believes to own the queue, and holds it. A copy whose RAM still

@@ -1,30 +1,32 @@
 //! Every kind of fault at every step, and at every write of the operator, in one small scenario.
+//!
+//! ```text
+//!   mod     which plans there are, and what comes of each
+//!   table   as it is committed, read again and compared
+//! ```
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use indicatif::ProgressBar;
 
 use super::{Child, Class, Outcome, Pool};
 use crate::plan::{Fault, FaultKind, Plan, Step};
 
-/// Up to which write of the operator the matrix goes: a migration without a fault needs a few less.
-const WRITES: u32 = 48;
-
-/// Kinds that are tried at every single write: what can happen between a decision and its record.
-const AT_WRITES: [FaultKind; 7] = [
-    FaultKind::CrashOperator,
-    FaultKind::LoseAcknowledgement,
-    FaultKind::LoseWrite,
-    FaultKind::ApiConflicts,
-    FaultKind::CompactHistory,
-    FaultKind::DropOperator,
-    FaultKind::CrashApiServer,
-];
+/// Up to which write of the operator the matrix goes: as many as a migration without a fault needs.
+const WRITES: u32 = 44;
 
 /// What came of a fault at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Cell {
-    /// `C`ompleted, `R`olledBack, `F`ailed, `·` where the step is never passed, `!` where something broke.
+    /// `C`ompleted, `R`olledBack, `F`ailed, `-` where the object was deleted before anything began, `·` where the step is
+    /// never passed, `!` where something broke.
     letter: char,
     /// Why it ended so.
     reason: String,
@@ -36,16 +38,48 @@ pub struct Matrix {
     rows: BTreeMap<String, BTreeMap<usize, Cell>>,
 }
 
+/// A part of the cells: every `of`th, from the `which`th on, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    which: usize,
+    of: usize,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: Self = Self { which: 1, of: 1 };
+}
+
+/// Why a text names no part.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no part; write such as 2/6 for the second sixth of the cells")]
+pub struct NoPart(String);
+
+impl FromStr for Part {
+    type Err = NoPart;
+
+    fn from_str(text: &str) -> Result<Self, NoPart> {
+        let refused = || NoPart(text.to_owned());
+        let (which, of) = text.split_once('/').ok_or_else(refused)?;
+        let number = |text: &str| text.parse::<usize>().map_err(|_| refused());
+        let (which, of) = (number(which)?, number(of)?);
+        if (1..=of).contains(&which) { Ok(Self { which, of }) } else { Err(refused()) }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.which, self.of)
+    }
+}
+
 /// The columns, in order.
 fn columns() -> Vec<Step> {
     Step::all().into_iter().chain((1..=WRITES).map(Step::Write)).collect()
 }
 
-/// The plan of a cell; none where the kind is not tried at such a step.
-fn plan(kind: FaultKind, step: Step) -> Option<Plan> {
-    if matches!(step, Step::Write(_)) && !AT_WRITES.contains(&kind) {
-        return None;
-    }
+/// The plan of a cell.
+fn plan(kind: FaultKind, step: Step) -> Plan {
     let plan = Plan::calm(7);
     // Something must make it roll back before it can be disturbed in that.
     let plan = match step {
@@ -54,22 +88,22 @@ fn plan(kind: FaultKind, step: Step) -> Option<Plan> {
         }
         _ => plan,
     };
-    Some(plan.with(Fault::new(kind, step)))
+    plan.with(Fault::new(kind, step))
 }
 
 impl Matrix {
-    /// Runs every cell.
-    pub fn run(child: &Child, scratch: &std::path::Path, pool: Pool) -> std::io::Result<Self> {
+    /// Runs every cell of a part.
+    pub fn run(child: &Child, scratch: &Path, pool: Pool, part: Part) -> std::io::Result<Self> {
         std::fs::create_dir_all(scratch)?;
+        let kinds = FaultKind::all().into_iter();
+        let all =
+            kinds.flat_map(|kind| columns().into_iter().enumerate().map(move |(at, step)| (kind, at, step)));
         let mut cells = Vec::new();
-        for kind in FaultKind::all() {
-            for (column, step) in columns().into_iter().enumerate() {
-                if let Some(plan) = plan(kind, step) {
-                    let file: PathBuf = scratch.join(format!("cell-{}-{column}.json", cells.len()));
-                    std::fs::write(&file, plan.to_json())?;
-                    cells.push((kind, column, file, plan.faults.len()));
-                }
-            }
+        for (index, (kind, column, step)) in all.skip(part.which - 1).step_by(part.of).enumerate() {
+            let plan = plan(kind, step);
+            let file: PathBuf = scratch.join(format!("cell-{index}.json"));
+            std::fs::write(&file, plan.to_json())?;
+            cells.push((kind, column, file, plan.faults.len()));
         }
         let bar = ProgressBar::new(cells.len() as u64);
         let mut matrix = Self::default();
@@ -83,6 +117,16 @@ impl Matrix {
         );
         bar.finish_and_clear();
         Ok(matrix)
+    }
+
+    /// How many cells it has.
+    pub fn len(&self) -> usize {
+        self.rows.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The cells that are broken: kind, step, why.
@@ -99,37 +143,6 @@ impl Matrix {
             let steps = steps.clone();
             row.iter().filter_map(move |(column, cell)| Some((kind.as_str(), *steps.get(*column)?, cell)))
         })
-    }
-
-    /// As it is committed, and compared: one line per kind, one letter per step, and the reasons of what did not complete.
-    pub fn render(&self) -> String {
-        let steps = columns();
-        let mut out = String::from(
-            "What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed,\n\
-             · the step is not passed, blank: not tried. Written by `cargo sim matrix --bless`.\n\nSteps:\n",
-        );
-        for (index, step) in Step::all().iter().enumerate() {
-            let _ = writeln!(out, "  {:>2} {step}", index + 1);
-        }
-        let _ = writeln!(out, "  then the operator's writes, 1 to {WRITES}\n");
-        for (kind, row) in &self.rows {
-            let letters: String =
-                (0..steps.len()).map(|column| row.get(&column).map_or(' ', |cell| cell.letter)).collect();
-            let (at_steps, at_writes): (String, String) = (
-                letters.chars().take(Step::all().len()).collect(),
-                letters.chars().skip(Step::all().len()).collect(),
-            );
-            let _ = writeln!(out, "{}", format!("{kind:<32} {at_steps}  {at_writes}").trim_end());
-        }
-        out.push_str("\nWhy, where it did not complete:\n");
-        let mut reasons: BTreeMap<(&str, char, &str), Vec<String>> = BTreeMap::new();
-        for (kind, step, cell) in self.cells().filter(|(.., cell)| !matches!(cell.letter, 'C' | '·')) {
-            reasons.entry((kind, cell.letter, &cell.reason)).or_default().push(step.to_string());
-        }
-        for ((kind, letter, reason), steps) in reasons {
-            let _ = writeln!(out, "{kind:<32} {letter} {reason}: {}", steps.join(" "));
-        }
-        out
     }
 
     /// As a page: the same in colours, with the reason of each cell.
@@ -178,35 +191,43 @@ fn cell(outcome: &Outcome, faults: usize) -> Cell {
         (Class::Holds, "Completed") => 'C',
         (Class::Holds, "RolledBack") => 'R',
         (Class::Holds, "Failed") => 'F',
+        (Class::Holds, "Deleted") => '-',
         _ => '!',
     };
     let broken = summary.violations.first().map(|broken| format!("{}: {}", broken.invariant, broken.message));
     let reason = match letter {
-        '!' => broken.unwrap_or_else(|| outcome.complaint.clone()),
-        _ => summary.reason.clone(),
+        '!' => broken.unwrap_or_else(|| format!("{} {}", summary.outcome, outcome.complaint)),
+        'R' | 'F' => summary.reason.clone(),
+        _ => String::new(),
     };
     Cell { letter, reason }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_kind_is_tried_at_every_step_and_some_at_every_write() {
+    fn the_parts_together_are_every_kind_at_every_step_and_write() {
+        let mut seen = BTreeSet::new();
         let cells =
-            FaultKind::all().into_iter().flat_map(|kind| columns().into_iter().map(move |step| (kind, step)));
-        let tried = cells.filter(|(kind, step)| plan(*kind, *step).is_some()).count();
-        assert_eq!(tried, FaultKind::all().len() * Step::all().len() + AT_WRITES.len() * WRITES as usize);
+            || FaultKind::all().into_iter().flat_map(|kind| columns().into_iter().map(move |s| (kind, s)));
+        for which in 0..6 {
+            for cell in cells().skip(which).step_by(6) {
+                assert!(seen.insert(cell), "{cell:?} twice");
+            }
+        }
+        assert_eq!(seen.len(), FaultKind::all().len() * (Step::all().len() + WRITES as usize));
     }
 
     #[test]
-    fn a_table_reads_well() {
-        let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
-        let row = [(0, cell('C', "Migrated")), (1, cell('R', "Cancelled")), (2, cell('!', "NoLoss: 3 lost"))];
-        let matrix = Matrix { rows: [("cancel".to_owned(), row.into())].into() };
-        insta::assert_snapshot!(matrix.render());
-        assert_eq!(matrix.broken(), ["cancel@Mirroring: NoLoss: 3 lost"]);
-        assert!(matrix.html().contains("1 cells are broken"));
+    fn what_is_no_part_is_refused() {
+        assert_eq!("2/6".parse(), Ok(Part { which: 2, of: 6 }));
+        for text in ["0/6", "7/6", "1", "a/b", "1/0"] {
+            let error = text.parse::<Part>().unwrap_err().to_string();
+            assert!(error.contains("such as 2/6"), "{error}");
+        }
     }
 }

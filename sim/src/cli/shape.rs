@@ -1,0 +1,74 @@
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::{
+    plan::{Fault, Plan, Scenario},
+    world::Mistake,
+};
+
+/// What a run is made of.
+#[derive(Args, Clone)]
+pub(super) struct Shape {
+    /// What all randomness is drawn from
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The seed's own scenario and faults
+    #[arg(long, conflicts_with_all = ["rate", "producers", "mistake", "plan"])]
+    random: bool,
+    /// A plan that was saved
+    #[arg(long, conflicts_with_all = ["seed", "rate", "producers", "mistake"])]
+    plan: Option<PathBuf>,
+    /// Messages per second, of all producers together
+    #[arg(long, default_value_t = 10.0, value_parser = rate)]
+    rate: f64,
+    /// How many producers publish
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    producers: u32,
+    /// What breaks: kind@step, such as crash-operator@Replaying; may be given several times
+    #[arg(long)]
+    fault: Vec<Fault>,
+    /// What the user got wrong; `cargo sim mistakes` lists them
+    #[arg(long)]
+    mistake: Option<Mistake>,
+}
+
+impl Shape {
+    /// The plan that was named.
+    pub(super) fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = match &self.plan {
+            Some(file) => Plan::load(file)?,
+            None if self.random => Plan::random(self.seed),
+            None => {
+                let scenario = Scenario::new(self.seed).at_rate(self.rate, self.producers);
+                Scenario { mistake: self.mistake, ..scenario }.into()
+            }
+        };
+        plan.faults.extend(self.fault.iter().cloned());
+        match plan.check() {
+            Ok(()) => Ok(plan),
+            Err(problem) => bail!("{problem}"),
+        }
+    }
+
+    /// The arguments that make a process of its own run it with another seed.
+    pub(super) fn args(&self, seed: u64) -> Vec<OsString> {
+        let mut args = vec![format!("--seed={seed}")];
+        if self.random {
+            args.push("--random".to_owned());
+        } else {
+            args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
+        }
+        args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
+        args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
+        args.into_iter().map(OsString::from).collect()
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is between 0.1 and 10000 messages per second".to_owned()),
+    }
+}

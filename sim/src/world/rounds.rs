@@ -1,0 +1,77 @@
+//! A workload's migrations, one after the other: each is asked for when the last is over.
+
+use std::time::Duration;
+
+use ms2m::api::{FIELD_MANAGER, Phase, StatefulMigrationStatus};
+use turmoil::Sim;
+
+use super::{Mistake, drive::Drive, objects, party::Party};
+use crate::report::Lane;
+
+impl Drive {
+    /// Asks for every workload's first migration, each in its time.
+    pub(super) fn ask(&mut self, sim: &mut Sim<'_>, warm: Duration) {
+        let mut order: Vec<usize> = (0..self.parties.len()).collect();
+        order.sort_by_key(|index| self.parties[*index].workload.delay_ms);
+        let first = self.parties[order[0]].workload.delay_ms;
+        for index in order {
+            let at = warm + Duration::from_millis(self.parties[index].workload.delay_ms - first);
+            self.step_until(sim, at);
+            self.ask_for(sim, index);
+        }
+    }
+
+    fn ask_for(&mut self, sim: &Sim<'_>, index: usize) {
+        let party = &self.parties[index];
+        let migration = match self.plan.scenario.mistake {
+            Some(mistake) => Mistake::migration(mistake, &party.workload),
+            None => objects::migration(party.names, &party.workload),
+        };
+        let text = format!("{} asked for", party.names.migration());
+        self.cluster.create(migration);
+        let writes = self.cluster.api.writes_of(FIELD_MANAGER);
+        self.parties[index].asked = Some((sim.elapsed(), writes));
+        self.note(sim, Lane::Run, text);
+    }
+
+    /// Where a migration is over and its workload is to be moved again, begins with that. True when one has begun.
+    pub(super) fn go_on(&mut self, sim: &Sim<'_>) -> bool {
+        let mut began = false;
+        for index in 0..self.parties.len() {
+            if self.parties[index].goes_on(&self.cluster) {
+                self.reach_at_the_end_of(index);
+                self.parties[index].next_round(&self.cluster, sim.elapsed());
+                self.ask_for(sim, index);
+                began = true;
+            }
+        }
+        began
+    }
+}
+
+impl Party {
+    /// Whether a migration is over, another is to come, and there is a pod to be moved.
+    fn goes_on(&self, cluster: &super::Cluster) -> bool {
+        let more = self.names.round + 1 < self.workload.rounds;
+        let moved = match self.status.phase {
+            Phase::Completed => true,
+            // A person has to see to it first.
+            Phase::Failed => return false,
+            _ => false,
+        };
+        let pod = || cluster.api.get("", "pods", objects::NAMESPACE, &self.names.next(moved).source());
+        let lives = || pod().is_some_and(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        more && self.is_over() && lives()
+    }
+
+    fn next_round(&mut self, cluster: &super::Cluster, at: Duration) {
+        let names = self.names.next(self.status.phase == Phase::Completed);
+        self.oracle.next_round(cluster, &self.status, names, at);
+        self.earlier.push(self.report());
+        self.names = names;
+        self.status = StatefulMigrationStatus::default();
+        self.asked = None;
+        (self.cancelled, self.gone) = (false, false);
+        self.sessions_after_point_of_no_return = 0;
+    }
+}
