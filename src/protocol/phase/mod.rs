@@ -17,6 +17,10 @@ use super::{Effect, Life, QueueView, draft::Draft, table};
 use crate::api::{Phase, reason};
 use ms2m_app::seeded_bug::{self, SeededBug};
 pub(super) use shadow::note as note_shadow;
+use std::time::Duration;
+
+/// How long after it failed the finalizer's removal is tried again.
+const RELEASE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Does what the current phase asks for; may enter the next.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -34,6 +38,8 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         Phase::Completed | Phase::RolledBack | Phase::Failed => {
             if draft.seen.deletion_requested && !seeded_bug::is(SeededBug::KeepFinalizer) {
                 draft.emit(Effect::RemoveFinalizer);
+                // Nothing that is watched changes when this fails.
+                draft.wake_after(RELEASE_AGAIN);
             }
         }
     }

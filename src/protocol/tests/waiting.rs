@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::script::spec;
 use crate::{
     api::{Phase, PhaseTransition, StatefulMigrationStatus, reason},
-    protocol::{Finding, Migration, Observation, Preflight, decide},
+    protocol::{Effect, Finding, Migration, Observation, Preflight, decide},
 };
 
 /// When a migration that cannot begin yet is looked at again, by the milliseconds that it has waited.
@@ -27,4 +27,23 @@ fn what_is_missing_is_looked_for_often_at_first_and_more_rarely_later() {
     assert_eq!(looks_again_after(0), Duration::from_millis(250));
     assert_eq!(looks_again_after(1_000), Duration::from_secs(1));
     assert_eq!(looks_again_after(20_000), Duration::from_secs(2));
+}
+
+#[test]
+fn a_finalizer_that_could_not_be_removed_is_removed_later() {
+    let status = StatefulMigrationStatus { phase: Phase::Completed, ..Default::default() };
+    let seen = Observation { deletion_requested: true, ..Default::default() };
+    let decision =
+        decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
+    assert_eq!(decision.effects, [Effect::RemoveFinalizer]);
+    assert_eq!(decision.requeue_after, Some(Duration::from_secs(2)));
+
+    let seen = Observation::default();
+    let decision =
+        decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        (decision.effects.len(), decision.requeue_after),
+        (0, None),
+        "what nobody deletes is left in peace"
+    );
 }
