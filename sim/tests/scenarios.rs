@@ -65,6 +65,8 @@ fn faults_end_as_they_should() {
         ("fail-checkpoint@Pending", "Completed"),
         ("lose-acknowledgement@write-20", "Completed"),
         ("compact-history@Transferring", "Completed"),
+        ("lagging-api@Pending~20s", "Completed"),
+        ("stale-watch@Transferring~20s", "Completed"),
         ("repeat-control@stopped", "Completed"),
         ("fail-checkpoints@Pending", "RolledBack"),
         ("restore-fresh@Pending", "RolledBack"),

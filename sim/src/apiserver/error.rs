@@ -73,6 +73,23 @@ impl ApiError {
         Self::new(410, "Expired", message)
     }
 
+    /// A version that the server that was asked has not reached, and did not reach while it was waited for.
+    pub(super) fn too_large_version(wanted: u64, reached: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {reached}");
+        let mut error = Self::new(504, "Timeout", message);
+        error.details = json!({ "causes": [
+            { "reason": "ResourceVersionTooLarge", "message": "Too large resource version" },
+        ] });
+        error.retry_after(1)
+    }
+
+    /// Says in how many seconds it makes sense to try again.
+    #[must_use]
+    pub(super) fn retry_after(mut self, seconds: u32) -> Self {
+        self.details["retryAfterSeconds"] = json!(seconds);
+        self
+    }
+
     pub(super) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
         Self::new(405, "MethodNotAllowed", message)

@@ -38,10 +38,11 @@ impl State {
         }
         let resource = find_resource(&self.store, &request.target)?;
         check_target(&resource, request)?;
+        if matches!(request.verb, Verb::Get | Verb::List) {
+            return self.read(&resource, request);
+        }
         let store = &mut self.store;
         match request.verb {
-            Verb::Get => Ok(Reply::ok(store.get_existing(&key_of(&resource, &request.target))?)),
-            Verb::List => Ok(Reply::ok(Arc::new(list(store, &resource, request)?))),
             Verb::Create => {
                 let write = write_of(store, resource, request, Operation::Update);
                 Ok(Reply { code: 201, body: store.create(&write, request.json()?)? })
@@ -53,8 +54,16 @@ impl State {
             Verb::Patch => patch(store, resource, request),
             Verb::Delete => delete(store, &resource, request),
             Verb::DeleteCollection => delete_collection(store, &resource, request),
-            Verb::Watch => Err(ApiError::method_not_allowed()),
+            Verb::Get | Verb::List | Verb::Watch => Err(ApiError::method_not_allowed()),
         }
+    }
+
+    fn read(&self, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {
+        let version = self.version_to_read(request)?;
+        Ok(Reply::ok(match request.verb {
+            Verb::Get => self.store.get_at(&key_of(resource, &request.target), version)?,
+            _ => Arc::new(list(&self.store, resource, request, version)?),
+        }))
     }
 }
 
@@ -109,11 +118,14 @@ fn write_of(store: &Store, resource: Arc<Resource>, request: &Request, operation
     }
 }
 
-fn list(store: &Store, resource: &Resource, request: &Request) -> Result<Value, ApiError> {
+/// The objects as they were at a version, or the next page of a list that was begun at another one.
+fn list(store: &Store, resource: &Resource, request: &Request, version: u64) -> Result<Value, ApiError> {
     let selector = selector_of(resource, request)?;
     let limit = request.query.number("limit")?.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+    // What comes out of the cache comes whole.
+    let limit = if request.query.text("resourceVersion") == "0" { u64::MAX } else { limit };
     let (version, after) = match request.query.text("continue") {
-        "" => (store.version(), None),
+        "" => (version, None),
         token => {
             let (version, after) = read_continue(token)?;
             if version < store.compacted() {
@@ -226,7 +238,7 @@ fn delete(store: &mut Store, resource: &Resource, request: &Request) -> Result<R
 
 fn delete_collection(store: &mut Store, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {
     let options = delete_options(request)?;
-    let selected = list(store, resource, request)?;
+    let selected = list(store, resource, request, store.version())?;
     for object in items(&selected["items"]) {
         let key = Key::new(resource, meta(object, "namespace"), meta(object, "name"));
         store.delete(resource, &key, &options)?;

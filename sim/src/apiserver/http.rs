@@ -77,8 +77,12 @@ async fn answer(server: ApiServer, incoming: http::Request<Incoming>) -> Result<
         server.lock().journal.record(record);
         return Err(Broken);
     }
-    let response = match precheck(&server, &record, &verdict) {
-        Err(error) => failed(&server, record, &error, verdict.refuse.and_then(|(_, retry)| retry)),
+    let admitted = match precheck(&server, &record, &verdict) {
+        Ok(()) => server.wait_until_fresh(&request).await,
+        refused => refused,
+    };
+    let response = match admitted {
+        Err(error) => failed(&server, record, &error),
         Ok(()) if request.target.plural == "nodes" && request.target.subresource.starts_with("proxy") => {
             let response = proxy::forward(&server, &parts.method, raw_query, &request)
                 .await
@@ -127,7 +131,7 @@ fn record_of(server: &ApiServer, request: &Request) -> RequestRecord {
 }
 
 fn precheck(server: &ApiServer, record: &RequestRecord, verdict: &Verdict) -> Result<(), ApiError> {
-    if let Some((code, _)) = verdict.refuse {
+    if let Some((code, retry_after_s)) = verdict.refuse {
         let reason = match code {
             409 => "Conflict",
             429 => "TooManyRequests",
@@ -135,24 +139,19 @@ fn precheck(server: &ApiServer, record: &RequestRecord, verdict: &Verdict) -> Re
             504 => "Timeout",
             _ => "InternalError",
         };
-        return Err(ApiError::new(code, reason, "the server was told to fail this request"));
+        let refused = ApiError::new(code, reason, "the server was told to fail this request");
+        return Err(match retry_after_s {
+            Some(seconds) => refused.retry_after(seconds),
+            None => refused,
+        });
     }
     access::authorize(&server.lock().denied, record)
 }
 
-fn failed(
-    server: &ApiServer,
-    mut record: RequestRecord,
-    error: &ApiError,
-    retry_after_s: Option<u32>,
-) -> Response {
+fn failed(server: &ApiServer, mut record: RequestRecord, error: &ApiError) -> Response {
     record.code = error.code;
     server.lock().journal.record(record);
-    let mut response = refuse(error);
-    if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
-    }
-    response
+    refuse(error)
 }
 
 fn execute(
@@ -205,7 +204,7 @@ fn watch(server: &ApiServer, request: &Request, mut record: RequestRecord, wants
             let body = StreamBody::new(lines.map(|line| Ok(Frame::data(line))));
             with_headers(200, body.boxed_unsync())
         }
-        Err(error) => failed(server, record, &error, None),
+        Err(error) => failed(server, record, &error),
     }
 }
 
@@ -214,9 +213,13 @@ pub(super) fn respond(code: u16, body: &Value) -> Response {
     with_headers(code, Full::new(Bytes::from(body.to_string())).boxed_unsync())
 }
 
-/// An answer with a `Status` body.
+/// An answer with a `Status` body. When to try again is said in it and in a header.
 pub(super) fn refuse(error: &ApiError) -> Response {
-    respond(error.code, &error.to_status())
+    let mut response = respond(error.code, &error.to_status());
+    if let Some(seconds) = error.details["retryAfterSeconds"].as_u64() {
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 fn with_headers(code: u16, body: UnsyncBoxBody<Bytes, Infallible>) -> Response {

@@ -7,7 +7,7 @@
 //!                             │
 //!                           Store              objects, versions, history: synchronous, one step per request
 //!                          ╱     ╲
-//!                    watches     controllers   cursors into the history · scheduler, Jobs, garbage
+//!          replica · watches     controllers   cursors into the history · scheduler, Jobs, garbage
 //! ```
 //!
 //! Objects are plain JSON; built-in kinds must decode as their `k8s-openapi` types. Custom resources are pruned,
@@ -23,6 +23,7 @@ mod error;
 mod execute;
 mod faults;
 mod fields;
+mod freshness;
 mod http;
 mod identity;
 mod journal;
@@ -30,6 +31,7 @@ mod object;
 mod ownership;
 mod patch;
 mod proxy;
+mod replica;
 mod request;
 mod resource;
 mod schema;

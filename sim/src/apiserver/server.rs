@@ -16,6 +16,7 @@ use super::{
     faults::{Fault, Faults, RequestMatch},
     journal::{Journal, RequestRecord},
     ownership::{Operation, Writer},
+    replica::Replica,
     request::Verb,
     store::{Key, Store},
     write::Write,
@@ -71,12 +72,17 @@ pub(super) struct State {
     pub(super) stalled: Vec<RequestMatch>,
     /// How many watches of each client were told 410 Gone.
     pub(super) expired: BTreeMap<String, u64>,
+    pub(super) replica: Replica,
+    /// How many watches of each client were resumed at a server that was behind them.
+    pub(super) blind: BTreeMap<String, u64>,
 }
 
 /// A watch that some client has open.
 pub(super) struct OpenWatch {
     pub(super) request: RequestRecord,
     pub(super) is_closed: bool,
+    /// Served by the second server, and told what that one knows.
+    pub(super) is_at_replica: bool,
 }
 
 impl ApiServer {
@@ -91,6 +97,8 @@ impl ApiServer {
             watches_opened: 0,
             stalled: Vec::new(),
             expired: BTreeMap::new(),
+            replica: Replica::default(),
+            blind: BTreeMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -199,11 +207,12 @@ impl ApiServer {
         self.lock().faults.remove(fault);
     }
 
-    /// Ends all faults, stalled watches included.
+    /// Ends all faults, stalled watches and a server that is behind included.
     pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.faults.clear();
         state.stalled.clear();
+        state.replica = Replica::default();
         drop(state);
         self.wake();
     }

@@ -127,6 +127,13 @@ impl Store {
         self.objects.get(key)
     }
 
+    /// An object as it was at a version that is remembered.
+    pub(super) fn get_at(&self, key: &Key, version: u64) -> Result<Arc<Value>, ApiError> {
+        let first_after = self.changes_after(version).find(|change| change.key == *key);
+        let then = first_after.map_or_else(|| self.get(key), |change| change.before.as_ref());
+        then.cloned().ok_or_else(|| ApiError::not_found(&key.group, &key.plural, &key.name))
+    }
+
     pub(super) fn get_existing(&self, key: &Key) -> Result<Arc<Value>, ApiError> {
         self.get(key).cloned().ok_or_else(|| ApiError::not_found(&key.group, &key.plural, &key.name))
     }

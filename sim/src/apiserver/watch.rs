@@ -54,7 +54,12 @@ impl ApiServer {
         let wants_bookmarks = request.query.flag("allowWatchBookmarks");
         state.watches_opened += 1;
         let id = state.watches_opened;
-        state.watches.insert(id, OpenWatch { request: record.clone(), is_closed: false });
+        let is_at_replica = state.replica.is_behind();
+        let horizon = state.horizon_of(is_at_replica);
+        state.watches.insert(id, OpenWatch { request: record.clone(), is_closed: false, is_at_replica });
+        if from > horizon {
+            *state.blind.entry(record.user_agent.clone()).or_default() += 1;
+        }
         let mut watch = Watch {
             server: self.clone(),
             id,
@@ -69,7 +74,7 @@ impl ApiServer {
             is_over: false,
         };
         if from == 0 || wants_initial {
-            watch.send_present_state(&state, wants_initial);
+            watch.send_state_at(&state, horizon, wants_initial);
         }
         Ok(watch)
     }
@@ -110,20 +115,25 @@ impl Watch {
         } else if self.bookmark_at.is_some_and(|at| now >= at) {
             self.bookmark_at =
                 Some(next_bookmark(self.ends_at, self.server.shared.settings.bookmark_interval));
-            if !is_stalled(&self.server.lock(), &self.request) {
+            let state = self.server.lock();
+            let is_at_replica = state.watches.get(&self.id).is_some_and(|watch| watch.is_at_replica);
+            // A server that has not got so far cannot say that it has.
+            let has_reached = state.horizon_of(is_at_replica) >= self.cursor;
+            if has_reached && !is_stalled(&state, &self.request) {
+                drop(state);
                 self.send_bookmark(json!({}));
             }
         }
     }
 
-    fn send_present_state(&mut self, state: &State, ends_with_bookmark: bool) {
-        let (group, plural) = (self.resource.group.clone(), self.resource.plural.clone());
-        for object in state.store.list(&group, &plural, &self.request.namespace) {
-            if self.selector.matches(&object) {
-                self.send("ADDED", &object);
+    fn send_state_at(&mut self, state: &State, version: u64, ends_with_bookmark: bool) {
+        let resource = self.resource.clone();
+        for object in state.store.entries_at(&resource, &self.request.namespace, version).values() {
+            if self.selector.matches(object) {
+                self.send("ADDED", object);
             }
         }
-        self.cursor = state.store.version();
+        self.cursor = version;
         if ends_with_bookmark {
             self.send_bookmark(json!({ "k8s.io/initial-events-end": "true" }));
         }
@@ -133,10 +143,11 @@ impl Watch {
     fn collect(&mut self) {
         let server = self.server.clone();
         let mut state = server.lock();
-        if state.watches.get(&self.id).is_none_or(|watch| watch.is_closed) {
+        let Some(watch) = state.watches.get(&self.id).filter(|watch| !watch.is_closed) else {
             self.is_over = true;
             return;
-        }
+        };
+        let horizon = state.horizon_of(watch.is_at_replica);
         if is_stalled(&state, &self.request) {
             return;
         }
@@ -151,7 +162,7 @@ impl Watch {
             self.is_over = true;
             return;
         }
-        for change in state.store.changes_after(self.cursor) {
+        for change in state.store.changes_after(self.cursor).take_while(|change| change.version <= horizon) {
             let is_same_kind =
                 change.key.group == self.resource.group && change.key.plural == self.resource.plural;
             let is_in_namespace =
@@ -164,7 +175,7 @@ impl Watch {
             }
         }
         // A version that this server has not reached yet stays where it is.
-        self.cursor = self.cursor.max(state.store.version());
+        self.cursor = self.cursor.max(horizon);
     }
 
     fn send(&mut self, kind: &str, object: &Value) {

@@ -65,6 +65,10 @@ pub enum FaultKind {
     CloseWatches,
     /// The history is compacted and watches are closed: those that come back get 410 Gone, and have to list again.
     CompactHistory,
+    /// A second API server falls behind, and serves every watch that begins and every read that is content with a cache.
+    LaggingApi,
+    /// Watches are closed, and those that come back are served by an API server that is behind them.
+    StaleWatch,
 
     /// The broker drops the operator's connection.
     DropOperator,
@@ -206,7 +210,7 @@ impl FaultKind {
     }
 }
 
-const SIMPLE: [FaultKind; 41] = {
+const SIMPLE: [FaultKind; 43] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -232,6 +236,8 @@ const SIMPLE: [FaultKind; 41] = {
         K::StallWatches,
         K::CloseWatches,
         K::CompactHistory,
+        K::LaggingApi,
+        K::StaleWatch,
         K::DropOperator,
         K::DropSource,
         K::DropTarget,

@@ -231,6 +231,8 @@ impl Drive {
         let writes = self.cluster.api.log_of_writes();
         let conflict = writes.iter().any(|write| write.code == 409 && write.subresource == "status");
         self.reached.reach_if(conflict, "status written in conflict");
+        let blind = self.cluster.api.blind_watches(USER_AGENT) > 0;
+        self.reached.reach_if(blind, "watch resumed at a server that is behind");
         let traffic = &self.cluster.traffic[party.names.workload];
         self.reached.reach_if(traffic.record.snapshot().resent > 0, "message published again");
         let outputs = self.cluster.broker.identities(&party.names.results());

@@ -52,6 +52,7 @@ const OTHERS: [&str; 27] = [
     "image kept by policy",
     "moved on, or back",
     "status written in conflict",
+    "watch resumed at a server that is behind",
     "zombie refused by the broker",
     "message published again",
     "output emitted again",

@@ -50,6 +50,7 @@ enum Undo {
     Hasten(String, String),
     Withdraw(u64),
     ReleaseWatches,
+    CatchUp,
     Confirm,
     BindInTime,
     Cure(Ailment),
@@ -158,7 +159,9 @@ impl Drive {
             | FaultKind::DelayApi
             | FaultKind::StallWatches
             | FaultKind::CloseWatches
-            | FaultKind::CompactHistory => self.strike_api(fault.kind),
+            | FaultKind::CompactHistory
+            | FaultKind::LaggingApi
+            | FaultKind::StaleWatch => self.strike_api(fault.kind),
             FaultKind::DropOperator
             | FaultKind::DropSource
             | FaultKind::DropTarget
@@ -321,6 +324,15 @@ impl Drive {
                 api.close_watches(&RequestMatch::default());
                 return Undo::Nothing;
             }
+            FaultKind::LaggingApi => {
+                api.fall_behind();
+                return Undo::CatchUp;
+            }
+            FaultKind::StaleWatch => {
+                api.fall_behind();
+                api.close_watches(&RequestMatch::default());
+                return Undo::CatchUp;
+            }
             _ => {
                 // A watch that is up to date loses nothing by it; one that comes back does.
                 api.compact_history();
@@ -405,6 +417,7 @@ impl Drive {
             Undo::Hasten(a, b) => sim.set_link_latency(a, b, USUAL),
             Undo::Withdraw(id) => self.cluster.api.withdraw(id),
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
+            Undo::CatchUp => self.cluster.api.catch_up(),
             Undo::Confirm => self.cluster.broker.withhold_confirms(false),
             Undo::BindInTime => self.cluster.broker.delay_bindings(None),
             Undo::Cure(ailment) => drop(self.cluster.machines.lock().ailments.remove(&ailment)),

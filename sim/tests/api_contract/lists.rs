@@ -1,7 +1,12 @@
 //! Lists: order, selectors, pages.
 
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{Request, StatusCode, header::RETRY_AFTER};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     custom::Widgets,
@@ -162,4 +167,70 @@ pub(super) async fn a_list_may_be_as_old_as_the_servers_cache(rig: &Rig) {
     let path = rig.core("configmaps?resourceVersion=0&fieldSelector=metadata.name%3Da");
     let list = rig.eventually(&path, |answer| answer.code == 200 && names(&answer.body) == ["a"]).await;
     assert!(version(&list.body).parse::<u64>().is_ok_and(|version| version > 0));
+}
+
+pub(super) async fn a_list_out_of_the_cache_comes_whole(rig: &Rig) {
+    rig.map("a", json!({})).await;
+    rig.map("b", json!({})).await;
+    let all = |found: &Value| ["a", "b"].iter().all(|name| names(found).iter().any(|one| one == name));
+    let path = rig.core("configmaps?resourceVersion=0&limit=1");
+    rig.eventually(&path, |answer| answer.code == 200 && all(&answer.body)).await;
+}
+
+pub(super) async fn a_list_of_an_exact_version_is_of_that_version(rig: &Rig) {
+    labelled(rig, "a", json!({"t": "1"})).await;
+    let then = rig.get(&rig.core("configmaps?labelSelector=t")).await.object();
+    labelled(rig, "b", json!({"t": "1"})).await;
+    rig.delete(&rig.core("configmaps/a"), json!({})).await.object();
+    let exactly = format!("resourceVersionMatch=Exact&resourceVersion={}", version(&then));
+    let list = rig.get(&rig.core(&format!("configmaps?labelSelector=t&{exactly}"))).await.object();
+    assert_eq!((names(&list), version(&list)), (vec!["a".to_owned()], version(&then)));
+}
+
+pub(super) async fn a_match_without_a_version_is_invalid(rig: &Rig) {
+    let refused = rig.get(&rig.core("configmaps?resourceVersionMatch=NotOlderThan")).await;
+    refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+}
+
+pub(super) async fn no_list_is_exactly_of_any_version(rig: &Rig) {
+    let refused = rig.get(&rig.core("configmaps?resourceVersionMatch=Exact&resourceVersion=0")).await;
+    refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+}
+
+/// A version that no server reaches while it is tested.
+const NEVER: u64 = 4_000_000_000_000;
+
+pub(super) async fn a_version_that_is_not_reached_yet_is_waited_for_and_then_a_timeout(rig: &Rig) {
+    let last = rig.map("a", json!({})).await;
+    let next = version(&last).parse::<u64>().expect("a number") + 1;
+    let path = rig.core(&format!("configmaps?resourceVersion={next}"));
+    let write = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.map("b", json!({})).await
+    };
+    let (answer, _) = tokio::join!(rig.get(&path), write);
+    assert!(version(&answer.object()).parse::<u64>().is_ok_and(|version| version >= next));
+    let begun = Instant::now();
+    let refused = rig.get(&rig.core(&format!("configmaps?resourceVersion={NEVER}"))).await;
+    refused.refused(StatusCode::GATEWAY_TIMEOUT, "Timeout");
+    assert_eq!(refused.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+    assert!((2..=6).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+pub(super) async fn an_object_is_waited_for_like_a_list(rig: &Rig) {
+    rig.map("a", json!({})).await;
+    let refused = rig.get(&rig.core(&format!("configmaps/a?resourceVersion={NEVER}"))).await;
+    refused.refused(StatusCode::GATEWAY_TIMEOUT, "Timeout");
+}
+
+pub(super) async fn who_may_try_again_is_told_when_in_a_header(rig: &Rig) {
+    let path = rig.core(&format!("configmaps?resourceVersion={NEVER}"));
+    let request = Request::get(path).header("accept", "application/json").body(Body::empty()).unwrap();
+    let response = rig.response(request).await;
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    let header = response.headers()[RETRY_AFTER].to_str().unwrap().to_owned();
+    let body: Value =
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!(body["details"]["retryAfterSeconds"].to_string(), header);
+    assert_ne!(header, "0");
 }

@@ -109,7 +109,14 @@ contract! {
         all_pages_are_of_the_moment_of_the_first,
         a_token_that_nobody_gave_out_is_a_bad_request,
         a_list_is_of_all_namespaces_where_none_is_named,
-        a_list_may_be_as_old_as_the_servers_cache;
+        a_list_may_be_as_old_as_the_servers_cache,
+        a_list_out_of_the_cache_comes_whole,
+        a_list_of_an_exact_version_is_of_that_version,
+        a_match_without_a_version_is_invalid,
+        no_list_is_exactly_of_any_version,
+        a_version_that_is_not_reached_yet_is_waited_for_and_then_a_timeout,
+        an_object_is_waited_for_like_a_list,
+        who_may_try_again_is_told_when_in_a_header;
     watches:
         a_watch_tells_what_happened_after_its_version,
         a_watch_tells_what_happens_while_it_is_open,

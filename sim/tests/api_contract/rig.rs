@@ -51,7 +51,7 @@ pub(super) fn simulated(case: Case) {
         let api = server.clone();
         spawn_local(serve_tcp(listener, move |stream| serve_connection(api.clone(), stream)));
         let config = kube::Config::new(url.parse().unwrap());
-        let client = client::build(config, dial, client::Timeouts::default()).unwrap();
+        let client = client::build(asking_once(config), dial, client::Timeouts::default()).unwrap();
         case(&Rig::new(client, Some(server)).await).await;
     });
 }
@@ -66,9 +66,15 @@ pub(super) fn real(name: &str, case: Case) {
     block_on(async {
         let dial = Arc::new(SocketDial::system_roots().unwrap());
         let config = config::load(Some(kubeconfig.as_ref()), None).await.unwrap();
-        let client = client::build(config, dial, client::Timeouts::default()).unwrap();
+        let client = client::build(asking_once(config), dial, client::Timeouts::default()).unwrap();
         case(&Rig::new(client, None).await).await;
     });
+}
+
+/// A refusal is an answer here, and nothing to be asked again for.
+fn asking_once(mut config: kube::Config) -> kube::Config {
+    config.default_retry = false;
+    config
 }
 
 fn block_on(future: impl Future<Output = ()>) {

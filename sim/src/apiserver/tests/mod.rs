@@ -6,5 +6,6 @@ mod faults;
 mod jobs;
 mod objects;
 mod proxy;
+mod replica;
 mod watch;
 pub(crate) mod world;
