@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
+    apps,
     error::ApiError,
     object::{child, items, meta, set_meta},
     resource::Resource,
@@ -26,6 +27,8 @@ pub(super) fn on_create(store: &mut Store, resource: &Resource, object: &mut Val
     match resource.kind.as_str() {
         "Pod" => pod(store, object),
         "Job" => job(object),
+        "Node" => node(object),
+        kind @ ("Deployment" | "ReplicaSet" | "StatefulSet") => apps::default(kind, object),
         "Service" => service(store, object),
         "Secret" => secret(object),
         "Namespace" => namespace(object),
@@ -138,18 +141,53 @@ fn custom(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn default_to(fields: &mut Map<String, Value>, name: &str, value: Value) {
+pub(super) fn default_to(fields: &mut Map<String, Value>, name: &str, value: Value) {
     fields.entry(name.to_owned()).or_insert(value);
 }
 
 fn pod(store: &mut Store, object: &mut Value) {
     pod_spec(child(object, "spec"));
     mount_token(store, child(object, "spec"));
+    tolerate_absence(child(object, "spec"));
     object["status"] = json!({ "phase": "Pending", "qosClass": "BestEffort" });
 }
 
+/// How long a pod stays on a node that is not ready, in seconds, when it says nothing about that.
+const ABSENCE_TOLERATED_S: i64 = 300;
+
+/// As the `DefaultTolerationSeconds` admission plugin does.
+fn tolerate_absence(spec: &mut Map<String, Value>) {
+    let mut tolerations = spec.get("tolerations").map_or(&[][..], items).to_vec();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let is_about = |toleration: &Value| {
+            let (its, effect) = (text(&toleration["key"]), text(&toleration["effect"]));
+            (its == key || its.is_empty()) && (effect == "NoExecute" || effect.is_empty())
+        };
+        if !tolerations.iter().any(is_about) {
+            tolerations.push(json!({
+                "key": key, "operator": "Exists", "effect": "NoExecute",
+                "tolerationSeconds": ABSENCE_TOLERATED_S,
+            }));
+        }
+    }
+    spec.insert("tolerations".to_owned(), json!(tolerations));
+}
+
+/// As the `TaintNodesByCondition` admission plugin does: until its controller has heard that it is ready, it is not.
+fn node(object: &mut Value) {
+    let taint = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" });
+    let spec = child(object, "spec");
+    default_to(spec, "taints", json!([]));
+    if let Some(taints) = spec.get_mut("taints").and_then(Value::as_array_mut)
+        && !taints.contains(&taint)
+    {
+        taints.push(taint);
+    }
+}
+
 /// The defaults of a pod, in a pod and in a template.
-fn pod_spec(spec: &mut Map<String, Value>) {
+pub(super) fn pod_spec(spec: &mut Map<String, Value>) {
     default_to(spec, "restartPolicy", json!("Always"));
     default_to(spec, "terminationGracePeriodSeconds", json!(30));
     default_to(spec, "dnsPolicy", json!("ClusterFirst"));

@@ -7,7 +7,7 @@
 //!                             │
 //!                           Store              objects, versions, history: synchronous, one step per request
 //!                          ╱     ╲
-//!          replica · watches     controllers   cursors into the history · scheduler, Jobs, garbage
+//!          replica · watches     controllers   cursors into the history · scheduler, owners, nodes, garbage
 //! ```
 //!
 //! Objects are plain JSON; built-in kinds must decode as their `k8s-openapi` types. Custom resources are pruned,
@@ -16,6 +16,7 @@
 mod access;
 mod admission;
 mod apply;
+mod apps;
 mod controllers;
 mod delete;
 mod discovery;

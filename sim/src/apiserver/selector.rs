@@ -1,6 +1,10 @@
 use serde_json::Value;
 
-use super::{error::ApiError, resource::Resource};
+use super::{
+    error::ApiError,
+    object::{items, strings},
+    resource::Resource,
+};
 
 /// Which objects of a list or a watch a client wants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,6 +106,26 @@ impl FieldTerm {
         };
         (text == self.value) == self.equal
     }
+}
+
+/// Whether labels are those that an owner's `LabelSelector` asks for; a selector that asks for nothing owns nothing.
+pub(super) fn matches_label_selector(selector: &Value, labels: &Value) -> bool {
+    let equal = selector["matchLabels"].as_object();
+    let terms = items(&selector["matchExpressions"]);
+    if equal.is_none_or(serde_json::Map::is_empty) && terms.is_empty() {
+        return false;
+    }
+    let is_met = |term: &Value| {
+        let key = term["key"].as_str().unwrap_or_default().to_owned();
+        match term["operator"].as_str() {
+            Some("In") => LabelTerm::In(key, strings(&term["values"])).matches(labels),
+            Some("NotIn") => LabelTerm::NotIn(key, strings(&term["values"])).matches(labels),
+            Some("Exists") => LabelTerm::Exists(key).matches(labels),
+            Some("DoesNotExist") => LabelTerm::Absent(key).matches(labels),
+            _ => false,
+        }
+    };
+    equal.into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value)) && terms.iter().all(is_met)
 }
 
 /// Splits at the commas that are not inside parentheses.

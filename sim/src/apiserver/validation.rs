@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::object::{items, meta};
+use super::{
+    object::{items, meta},
+    selector::matches_label_selector,
+};
 
 /// A field, and what is wrong with it.
 type Cause = (String, String);
@@ -14,6 +17,7 @@ pub(super) fn of_new(kind: &str, object: &Value) -> Vec<Cause> {
     match kind {
         "Pod" => pod_spec("spec", &object["spec"]),
         "Job" => job(&object["spec"]["template"]["spec"]),
+        "Deployment" | "ReplicaSet" | "StatefulSet" => owner_of_pods(&object["spec"]),
         "CustomResourceDefinition" => definition(object),
         _ => Vec::new(),
     }
@@ -22,6 +26,10 @@ pub(super) fn of_new(kind: &str, object: &Value) -> Vec<Cause> {
 /// What is wrong with a change.
 pub(super) fn of_change(kind: &str, live: &Value, object: &Value) -> Vec<Cause> {
     match kind {
+        "Deployment" | "ReplicaSet" if live["spec"]["selector"] != object["spec"]["selector"] => {
+            vec![cause("spec.selector", "Invalid value: field is immutable")]
+        }
+        "StatefulSet" => settled_parts_of_a_stateful_set(&live["spec"], &object["spec"]),
         "ConfigMap" | "Secret" if live["immutable"] == true => immutable(live, object),
         _ => Vec::new(),
     }
@@ -67,6 +75,32 @@ fn job(template: &Value) -> Vec<Cause> {
         causes.push(cause("spec.template.spec.restartPolicy", &why));
     }
     causes
+}
+
+fn owner_of_pods(spec: &Value) -> Vec<Cause> {
+    let template = &spec["template"];
+    let mut causes = pod_spec("spec.template.spec", &template["spec"]);
+    if !matches_label_selector(&spec["selector"], &template["metadata"]["labels"]) {
+        let why = "Invalid value: `selector` does not match template `labels`";
+        causes.push(cause("spec.template.metadata.labels", why));
+    }
+    let policy = template["spec"]["restartPolicy"].as_str().unwrap_or_default();
+    if policy != "Always" {
+        let why = format!("Unsupported value: \"{policy}\": supported values: \"Always\"");
+        causes.push(cause("spec.template.spec.restartPolicy", &why));
+    }
+    causes
+}
+
+fn settled_parts_of_a_stateful_set(live: &Value, spec: &Value) -> Vec<Cause> {
+    let settled = ["selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates"];
+    if settled.iter().all(|field| live[*field] == spec[*field]) {
+        return Vec::new();
+    }
+    let why = "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+               'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
+               'minReadySeconds' are forbidden";
+    vec![cause("spec", why)]
 }
 
 fn definition(object: &Value) -> Vec<Cause> {

@@ -177,3 +177,34 @@ pub(super) async fn a_configmap_has_no_generation(rig: &Rig) {
     let created = rig.post(&rig.core("configmaps"), map("a", json!({}))).await.object();
     assert_eq!(created["metadata"].get("generation"), None);
 }
+
+pub(super) async fn a_pod_tolerates_the_absence_of_its_node_for_five_minutes(rig: &Rig) {
+    let created = rig.post(&rig.core("pods"), pod("p", None)).await.object();
+    let tolerated = |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+    assert_eq!(
+        created["spec"]["tolerations"],
+        json!([tolerated("node.kubernetes.io/not-ready"), tolerated("node.kubernetes.io/unreachable")])
+    );
+}
+
+pub(super) async fn what_a_pod_says_of_its_nodes_absence_stands(rig: &Rig) {
+    let own = json!([{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}]);
+    let mut eternal = pod("p", None);
+    eternal["spec"]["tolerations"] = own.clone();
+    let created = rig.post(&rig.core("pods"), eternal).await.object();
+    let tolerations = created["spec"]["tolerations"].as_array().expect("tolerations");
+    assert_eq!((tolerations.len(), &tolerations[0]), (2, &own[0]));
+    let mut careless = pod("q", None);
+    careless["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+    let created = rig.post(&rig.core("pods"), careless).await.object();
+    assert_eq!(created["spec"]["tolerations"], json!([{"operator": "Exists"}]));
+}
+
+pub(super) async fn a_new_node_takes_no_pods_yet(rig: &Rig) {
+    let name = format!("{}-new", rig.namespace);
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
+    let created = rig.post("/api/v1/nodes", node).await.object();
+    let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    assert_eq!(created["spec"]["taints"], json!([taint]));
+    rig.delete(&format!("/api/v1/nodes/{name}"), json!({})).await.object();
+}

@@ -18,6 +18,7 @@ mod deletion;
 mod discovery;
 mod lists;
 mod objects;
+mod owners;
 mod patches;
 mod rig;
 mod updates;
@@ -187,7 +188,20 @@ contract! {
         a_new_namespace_is_active,
         a_lease_is_a_compare_and_swap,
         an_event_is_about_an_object,
-        a_configmap_has_no_generation;
+        a_configmap_has_no_generation,
+        a_pod_tolerates_the_absence_of_its_node_for_five_minutes,
+        what_a_pod_says_of_its_nodes_absence_stands,
+        a_new_node_takes_no_pods_yet;
+    owners:
+        an_owner_wants_one_pod_unless_it_says_so,
+        a_stateful_sets_pods_come_in_order_unless_it_says_so,
+        a_deployment_rolls_unless_it_says_so,
+        an_owners_selector_matches_its_template,
+        an_owners_pods_always_restart,
+        an_owner_needs_a_container,
+        an_owners_selector_is_settled,
+        an_owner_may_be_scaled_and_that_is_a_generation,
+        the_status_of_an_owner_is_its_controllers;
     discovery:
         the_server_says_its_version,
         the_server_says_when_it_is_ready,

@@ -2,13 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::{MANAGER, pods::delete};
 use crate::apiserver::{
-    delete::{DeleteOptions, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, is_owned_by},
+    delete::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER, is_owned_by},
     object::{finalizers, is_terminating, items, meta, set_meta},
     store::{Key, Store},
 };
-
-const MANAGER: &str = "kube-controller-manager";
 
 /// Deletes what has lost its owners, lets owners go whose dependents are gone, and empties dying namespaces.
 pub(super) fn collect(store: &mut Store) {
@@ -96,13 +95,5 @@ fn empty_terminating_namespaces(store: &mut Store) {
         for (inside, _) in content.into_iter().filter(|(_, is_going)| !is_going) {
             delete(store, &inside);
         }
-    }
-}
-
-fn delete(store: &mut Store, key: &Key) {
-    let Some(resource) = store.catalogue.get(&key.group, &key.plural).cloned() else { return };
-    // It can only be gone already, and then there is nothing left to do.
-    if let Err(error) = store.delete(&resource, key, &DeleteOptions::background()) {
-        tracing::debug!(target: "apiserver", %error, "not collected");
     }
 }

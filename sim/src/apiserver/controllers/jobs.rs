@@ -3,17 +3,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::set_condition;
+use super::{
+    MANAGER,
+    conditions::{is_ready, set_condition},
+    pods::{self, is_over, phase},
+};
 use crate::apiserver::{
-    delete::{DeleteOptions, is_owned_by},
+    delete::is_owned_by,
     error::ApiError,
     object::{finalizers, is_terminating, items, meta, set_meta},
-    ownership::{Operation, Writer},
     store::{Key, Store},
-    write::Write,
 };
 
-const MANAGER: &str = "kube-controller-manager";
 /// Keeps an ended pod until the Job has counted it.
 const TRACKING_FINALIZER: &str = "batch.kubernetes.io/job-tracking";
 const BACKOFF_FIRST: SignedDuration = SignedDuration::from_secs(10);
@@ -32,23 +33,10 @@ pub(super) fn advance(store: &mut Store) {
     release_ownerless_pods(store);
 }
 
-fn pods_of(store: &Store, job: &Value) -> Vec<(Key, Arc<Value>)> {
-    let uid = meta(job, "uid");
-    store
-        .entries("", "pods", meta(job, "namespace"))
-        .filter(|(_, pod)| is_owned_by(pod, uid))
-        .map(|(key, pod)| (key.clone(), pod.clone()))
-        .collect()
-}
-
-fn phase(pod: &Value) -> &str {
-    pod["status"]["phase"].as_str().unwrap_or_default()
-}
-
 /// Whether nothing of the pod runs any more: it ended, or its kubelet confirmed its deletion.
 fn has_ended(pod: &Value) -> bool {
     let is_confirmed = is_terminating(pod) && pod["metadata"]["deletionGracePeriodSeconds"] == 0;
-    matches!(phase(pod), "Succeeded" | "Failed") || is_confirmed
+    is_over(pod) || is_confirmed
 }
 
 fn is_finished(job: &Value) -> bool {
@@ -58,7 +46,7 @@ fn is_finished(job: &Value) -> bool {
 }
 
 fn count_ended_pods(store: &mut Store, key: &Key, job: &Value) {
-    for (pod_key, pod) in pods_of(store, job) {
+    for (pod_key, pod) in pods::of(store, job) {
         if !has_ended(&pod) || !finalizers(&pod).iter().any(|one| one == TRACKING_FINALIZER) {
             continue;
         }
@@ -90,7 +78,7 @@ fn release_ownerless_pods(store: &mut Store) {
 }
 
 fn advance_job(store: &mut Store, key: &Key, job: &Value) {
-    let pods = pods_of(store, job);
+    let pods = pods::of(store, job);
     let is_active = |pod: &Value| !has_ended(pod) && !is_terminating(pod);
     let active: Vec<Key> =
         pods.iter().filter(|(_, pod)| is_active(pod)).map(|(key, _)| key.clone()).collect();
@@ -119,7 +107,7 @@ fn advance_job(store: &mut Store, key: &Key, job: &Value) {
     if let Some((kind, reason, message)) = verdict {
         finish(store, key, kind, reason, message);
         for pod in active {
-            delete_pod(store, &pod);
+            pods::delete(store, &pod);
         }
         return;
     }
@@ -150,12 +138,6 @@ fn restarts_of(pod: &Value) -> i64 {
         .iter()
         .filter_map(|status| status["restartCount"].as_i64())
         .sum()
-}
-
-fn is_ready(pod: &Value) -> bool {
-    items(&pod["status"]["conditions"])
-        .iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 /// After a failure the next pod waits, each time twice as long.
@@ -203,44 +185,9 @@ fn finish(store: &mut Store, key: &Key, kind: &str, reason: &str, message: &str)
     });
 }
 
-fn delete_pod(store: &mut Store, key: &Key) {
-    let Some(pods) = store.catalogue.get("", "pods").cloned() else { return };
-    if let Err(error) = store.delete(&pods, key, &DeleteOptions::background()) {
-        tracing::debug!(target: "apiserver", %error, "the Job's pod was gone already");
-    }
-}
-
 fn create_pod(store: &mut Store, job: &Value) -> Result<(), ApiError> {
-    let pods = store.catalogue.get("", "pods").cloned().ok_or_else(ApiError::no_such_path)?;
-    let template = &job["spec"]["template"];
-    let mut pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": template["metadata"],
-        "spec": template["spec"],
-    });
+    let mut pod = pods::of_template(job);
     set_meta(&mut pod, "generateName", json!(format!("{}-", meta(job, "name"))));
     set_meta(&mut pod, "finalizers", json!([TRACKING_FINALIZER]));
-    let owner = json!([{
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "name": meta(job, "name"),
-        "uid": meta(job, "uid"),
-        "controller": true,
-        "blockOwnerDeletion": true,
-    }]);
-    set_meta(&mut pod, "ownerReferences", owner);
-    let write = Write {
-        key: Key::new(&pods, meta(job, "namespace"), ""),
-        subresource: String::new(),
-        writer: Writer {
-            manager: MANAGER.to_owned(),
-            operation: Operation::Update,
-            subresource: String::new(),
-            time: store.stamp(),
-        },
-        dry_run: false,
-        resource: pods,
-    };
-    store.create(&write, pod).map(|_| ())
+    pods::create(store, ("", "pods"), meta(job, "namespace"), pod).map(drop)
 }

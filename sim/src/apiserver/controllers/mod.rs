@@ -1,17 +1,35 @@
 //! What the controller manager and the scheduler do to a cluster, as rules over the store.
+//!
+//! ```text
+//!   nodes, taints, evictions    a node that falls silent, and what becomes of its pods
+//!   scheduler                   a node for each pod
+//!   deployments ─► replica_sets ─► pods
+//!   stateful_sets, jobs ──────────► pods        claims: whose a pod is
+//!   garbage                     what has lost its owners
+//! ```
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::{object::items, store::Store};
+use super::store::Store;
 
+mod claims;
+mod conditions;
+mod deployments;
+mod evictions;
 mod garbage;
 mod jobs;
 mod nodes;
+mod pods;
+mod replica_sets;
 mod scheduler;
+mod stateful_sets;
+mod taints;
+mod template_hash;
 
+/// The field manager of all but the scheduler.
+const MANAGER: &str = "kube-controller-manager";
 /// How often rules that depend on time are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// Rules feed each other a few times at most; more would be two rules that disagree.
@@ -24,7 +42,12 @@ pub(super) fn settle(store: &mut Store, since: Timestamp) -> Duration {
     for _ in 0..PASSES_MAX {
         let before = store.version();
         nodes::give_up_silent(store, since);
+        taints::mark_nodes(store);
+        evictions::evict(store);
         scheduler::bind_pods(store);
+        deployments::advance(store);
+        replica_sets::advance(store);
+        stateful_sets::advance(store);
         jobs::advance(store);
         garbage::collect(store);
         store.release_definitions();
@@ -34,21 +57,4 @@ pub(super) fn settle(store: &mut Store, since: Timestamp) -> Duration {
     }
     tracing::error!(target: "apiserver", "the controllers' rules do not come to rest");
     TICK
-}
-
-/// Puts a condition into the status, in the place of one of the same type. What says the same already stays.
-fn set_condition(object: &mut Value, condition: Value) {
-    let mut conditions = items(&object["status"]["conditions"]).to_vec();
-    match conditions.iter_mut().find(|present| present["type"] == condition["type"]) {
-        Some(present)
-            if present["status"] == condition["status"]
-                && present["reason"] == condition["reason"]
-                && present["message"] == condition["message"] =>
-        {
-            return;
-        }
-        Some(present) => *present = condition,
-        None => conditions.push(condition),
-    }
-    object["status"]["conditions"] = json!(conditions);
 }

@@ -1,13 +1,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::set_condition;
+use super::{
+    MANAGER,
+    conditions::{is_ready, set_condition},
+};
 use crate::apiserver::{
-    object::{items, meta},
+    object::meta,
     store::{Key, Store},
 };
 
-const MANAGER: &str = "kube-controller-manager";
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// Marks nodes whose kubelet has let its lease run out, and their pods, as not ready. A node without a lease is left
@@ -58,12 +60,6 @@ fn give_up_pods(store: &mut Store, node: &str) {
         let unready = json!({ "type": "Ready", "status": "False", "lastTransitionTime": stamp });
         store.rewrite(&key, MANAGER, "status", |pod| set_condition(pod, unready));
     }
-}
-
-fn is_ready(object: &Value) -> bool {
-    items(&object["status"]["conditions"])
-        .iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 fn is_run_out(lease: &Value, now: Timestamp, since: Timestamp) -> bool {

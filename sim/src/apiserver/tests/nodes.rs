@@ -1,0 +1,204 @@
+//! Nodes that are not as they should be, and what that means to pods.
+
+use std::time::Duration;
+
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Node, Pod},
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::world::{client, eventually, server};
+use crate::apiserver::ApiServer;
+
+/// How long a kubelet may be silent.
+const LEASE_S: u64 = 40;
+
+/// A kubelet registers its node, and then is silent.
+async fn register(server: &ApiServer, name: &str) {
+    let ready = json!([{ "type": "Ready", "status": "True" }]);
+    server
+        .create(json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": { "name": name },
+            "status": { "conditions": ready },
+        }))
+        .unwrap();
+    let renewed = server.lock().store.now().to_string();
+    server
+        .create(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": name, "namespace": "kube-node-lease" },
+            "spec": { "holderIdentity": name, "leaseDurationSeconds": LEASE_S, "renewTime": renewed },
+        }))
+        .unwrap();
+    eventually("the node is taken in", || taints(server, name).is_empty().then_some(())).await;
+}
+
+/// The kubelet is back.
+async fn come_back(server: &ApiServer, name: &str) {
+    let leases: Api<Lease> = Api::namespaced(client(server), "kube-node-lease");
+    let renewed = server.lock().store.now().to_string();
+    let renewal = Patch::Merge(json!({ "spec": { "renewTime": renewed } }));
+    leases.patch(name, &PatchParams::default(), &renewal).await.unwrap();
+    let nodes: Api<Node> = Api::all(client(server));
+    let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
+    nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
+}
+
+fn taints(server: &ApiServer, node: &str) -> Vec<String> {
+    let node = server.get("", "nodes", "", node).unwrap();
+    let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    taints.iter().map(|taint| format!("{}:{}", text(&taint["key"]), text(&taint["effect"]))).collect()
+}
+
+fn pod(name: &str, node: Option<&str>, tolerations: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": {
+            "nodeName": node, "tolerations": tolerations, "containers": [{ "name": "c", "image": "i:1" }],
+        },
+    })
+}
+
+fn the_pod(server: &ApiServer, name: &str) -> Value {
+    server.get("", "pods", "default", name).unwrap()
+}
+
+fn is_going(server: &ApiServer, name: &str) -> bool {
+    the_pod(server, name)["metadata"]["deletionTimestamp"].is_string()
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_unreachable_until_its_kubelet_is_back() {
+    let server = server();
+    register(&server, "node-a").await;
+    pass(LEASE_S - 5).await;
+    assert_eq!(taints(&server, "node-a"), Vec::<String>::new());
+    pass(10).await;
+    let unreachable = "node.kubernetes.io/unreachable";
+    assert_eq!(
+        taints(&server, "node-a"),
+        [format!("{unreachable}:NoSchedule"), format!("{unreachable}:NoExecute")]
+    );
+    come_back(&server, "node-a").await;
+    eventually("it is well again", || taints(&server, "node-a").is_empty().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_evicted_from_a_silent_node_when_they_tolerate_that_no_longer() {
+    let server = server();
+    register(&server, "node-a").await;
+    let everything = json!([{ "operator": "Exists" }]);
+    let soon = json!([{
+        "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30,
+    }]);
+    for (name, tolerations) in [("usual", json!([])), ("hasty", soon), ("stays", everything)] {
+        server.create(pod(name, Some("node-a"), &tolerations)).unwrap();
+    }
+    let going = || ["usual", "hasty", "stays"].map(|name| is_going(&server, name));
+    pass(LEASE_S + 25).await;
+    assert_eq!(going(), [false, false, false]);
+    pass(10).await;
+    assert_eq!(going(), [false, true, false]);
+    pass(260).await;
+    assert_eq!(going(), [false, true, false], "five minutes are the default");
+    pass(10).await;
+    assert_eq!(going(), [true, true, false]);
+    let conditions = the_pod(&server, "usual")["status"]["conditions"].clone();
+    let is_why = |condition: &Value| condition["reason"] == "DeletionByTaintManager";
+    assert!(conditions.as_array().unwrap().iter().any(is_why), "{conditions}");
+    pass(3_600).await;
+    assert!(is_going(&server, "usual"), "nobody is there to say that it has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_back_in_time_keeps_its_pods() {
+    let server = server();
+    register(&server, "node-a").await;
+    server.create(pod("usual", Some("node-a"), &json!([]))).unwrap();
+    pass(LEASE_S + 280).await;
+    come_back(&server, "node-a").await;
+    pass(30).await;
+    assert!(!is_going(&server, "usual"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_taint_drives_away_at_once_what_does_not_tolerate_it() {
+    let server = server();
+    register(&server, "node-a").await;
+    let tolerant = json!([{ "key": "repair", "operator": "Exists" }]);
+    server.create(pod("tolerant", Some("node-a"), &tolerant)).unwrap();
+    server.create(pod("usual", Some("node-a"), &json!([]))).unwrap();
+    let nodes: Api<Node> = Api::all(client(&server));
+    let taint = json!({ "spec": { "taints": [{ "key": "repair", "effect": "NoExecute" }] } });
+    nodes.patch("node-a", &PatchParams::default(), &Patch::Merge(taint)).await.unwrap();
+    eventually("it is to go", || is_going(&server, "usual").then_some(())).await;
+    assert!(!is_going(&server, "tolerant"));
+    assert_eq!(taints(&server, "node-a"), ["repair:NoExecute"], "it is not ours to take away");
+}
+
+fn unscheduled(server: &ApiServer, name: &str) -> Option<String> {
+    let conditions = the_pod(server, name)["status"]["conditions"].clone();
+    let conditions = conditions.as_array().cloned().unwrap_or_default();
+    let found = conditions.iter().find(|one| one["type"] == "PodScheduled" && one["status"] == "False")?;
+    assert_eq!(found["reason"], "Unschedulable");
+    Some(found["message"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_waits_for_a_node_that_it_fits_on_and_says_what_each_lacks() {
+    let server = server();
+    for name in ["node-a", "node-b", "node-c"] {
+        register(&server, name).await;
+    }
+    let nodes: Api<Node> = Api::all(client(&server));
+    let change = async |node: &str, change: Value| {
+        nodes.patch(node, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    };
+    change("node-a", json!({ "spec": { "unschedulable": true } })).await;
+    change("node-b", json!({ "spec": { "taints": [{ "key": "gpu", "effect": "NoSchedule" }] } })).await;
+    change("node-c", json!({ "metadata": { "labels": { "zone": "2" } } })).await;
+    let mut choosy = pod("choosy", None, &json!([]));
+    choosy["spec"]["nodeSelector"] = json!({ "zone": "1" });
+    server.create(choosy).unwrap();
+    let said = eventually("it says why", || unscheduled(&server, "choosy")).await;
+    assert_eq!(
+        said,
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector."
+    );
+    change("node-b", json!({ "metadata": { "labels": { "zone": "1" } } })).await;
+    let wants_gpu = "1 node(s) had untolerated taint {gpu: }";
+    eventually("only the taint is in its way", || {
+        unscheduled(&server, "choosy").filter(|said| said.contains(wants_gpu))
+    })
+    .await;
+    change("node-b", json!({ "spec": { "taints": null } })).await;
+    eventually("it is put there", || {
+        (the_pod(&server, "choosy")["spec"]["nodeName"] == "node-b").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_new_is_put_on_a_silent_node_but_what_names_it() {
+    let server = server();
+    register(&server, "node-a").await;
+    pass(LEASE_S + 5).await;
+    let pods: Api<Pod> = Api::default_namespaced(client(&server));
+    server.create(pod("new", None, &json!([]))).unwrap();
+    server.create(pod("named", Some("node-a"), &json!([]))).unwrap();
+    eventually("it waits", || unscheduled(&server, "new")).await;
+    assert!(pods.get("named").await.unwrap().spec.unwrap().node_name.is_some());
+    come_back(&server, "node-a").await;
+    eventually("it is put there", || (the_pod(&server, "new")["spec"]["nodeName"] == "node-a").then_some(()))
+        .await;
+}
