@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ms2m::api::Phase;
 use ms2m_sim::{
-    plan::{Fault, FaultKind, Plan, Scenario, Step, Workload},
+    plan::{Fault, FaultKind, Owner, Plan, Scenario, Step, Workload},
     report::Verdict,
     world::{Mistake, run},
 };
@@ -160,4 +160,22 @@ fn every_mistake_is_refused_with_its_reason_and_costs_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_has_an_owner_is_refused_and_works_on() {
+    for owner in [Owner::StatefulSet, Owner::Deployment] {
+        let mut scenario = Scenario::new(1);
+        scenario.workloads[0].owner = Some(owner);
+        scenario.workloads[0].knobs.pending = 3_000;
+        let calm = proven(scenario.clone());
+        let migration = &calm.migration;
+        assert_eq!((migration.outcome.as_str(), migration.reason.as_str()), ("RolledBack", "SourceHasOwner"));
+        assert!(calm.published > 50 && calm.applied == calm.published, "{calm:#?}");
+        // Its owner makes it anew while the preflight looks at it, and that is all that becomes of it.
+        let deleted = Plan::from(scenario).with("delete-source@Pending".parse().expect("well written"));
+        let deleted = proven(deleted);
+        assert_eq!((deleted.struck, deleted.migration.outcome.as_str()), (1, "RolledBack"));
+        assert!(deleted.excuse.is_some() && deleted.applied > 0, "{deleted:#?}");
+    }
 }

@@ -1,10 +1,10 @@
-//! A seed's plan. The scenario and the faults are drawn by generators of their own: the same world can be run with other
-//! faults, and a new kind of fault changes no scenario.
+//! A seed's plan. The scenario, the faults and the owners are drawn by generators of their own: the same world can be run
+//! with other faults, and a new kind of fault changes no scenario.
 
 use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
-use super::{Fault, FaultKind, Knobs, Link, Moment, Plan, Scenario, Step, Workload, directed};
+use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
 
 impl Plan {
     /// The plan of a seed.
@@ -23,7 +23,11 @@ impl Scenario {
         let mut rng = generator(seed, 1);
         let nodes = rng.usize(2..=4);
         let count = *choose(&mut rng, &[1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 8]);
-        let workloads: Vec<Workload> = (0..count).map(|_| workload(&mut rng, nodes, count)).collect();
+        let mut workloads: Vec<Workload> = (0..count).map(|_| workload(&mut rng, nodes, count)).collect();
+        let mut owners = generator(seed, 3);
+        for workload in &mut workloads {
+            workload.owner = owner(&mut owners);
+        }
         Self {
             seed,
             nodes,
@@ -76,7 +80,17 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         delay_ms: rng.u64(..=4_000),
         // What an earlier migration left behind, in a process or a queue, shows only in a later one.
         rounds: if count > 4 { 1 } else { *choose(rng, &[1, 1, 1, 1, 1, 1, 2, 2, 3]) },
+        owner: None,
         knobs: knobs(rng),
+    }
+}
+
+/// Seldom: what has an owner is refused, and then there is little to see.
+fn owner(rng: &mut Rng) -> Option<Owner> {
+    match rng.u8(..32) {
+        0 => Some(Owner::StatefulSet),
+        1 => Some(Owner::Deployment),
+        _ => None,
     }
 }
 
@@ -159,12 +173,17 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_and_every_step_comes_up() {
+    fn every_kind_every_step_and_every_owner_comes_up() {
         let faults: Vec<Fault> = (0..4_000).flat_map(|seed| Plan::random(seed).faults).collect();
         let kinds: BTreeSet<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
         assert_eq!(kinds, FaultKind::all().into_iter().collect());
         let steps: BTreeSet<Step> = faults.iter().map(|fault| fault.at.step).collect();
         assert!(Step::all().iter().all(|step| steps.contains(step)));
+        let owners: BTreeSet<Option<Owner>> = (0..4_000)
+            .flat_map(|seed| Plan::random(seed).scenario.workloads)
+            .map(|workload| workload.owner)
+            .collect();
+        assert_eq!(owners, BTreeSet::from([None, Some(Owner::StatefulSet), Some(Owner::Deployment)]));
         let most = (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).max();
         assert_eq!(most, Some(8));
     }

@@ -31,7 +31,7 @@ pub use link::Link;
 pub use moment::{Moment, Step};
 pub use scenario::Scenario;
 pub use text::NoFault;
-pub use workload::{Knobs, Workload};
+pub use workload::{Knobs, Owner, Workload};
 
 /// What a run is made of; it decides everything that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -28,9 +28,22 @@ pub struct Workload {
     /// How many times it is migrated, one after the other: there, back, and so on.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub rounds: u32,
+    /// What looks after its pod, where that is no bare one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// What the migration's spec says.
     #[serde(default)]
     pub knobs: Knobs,
+}
+
+/// What makes a pod anew when it is gone. The operator moves no such pod: its owner would do it, too, and without the RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The next pod has the same name.
+    StatefulSet,
+    /// The next pod has another name, and there is a `ReplicaSet` in between.
+    Deployment,
 }
 
 /// How often a workload may be migrated: the shadow's name grows with each.
@@ -119,6 +132,7 @@ impl Default for Workload {
             padding: 0,
             delay_ms: 0,
             rounds: 1,
+            owner: None,
             knobs: Knobs::default(),
         }
     }

@@ -69,17 +69,35 @@ impl Cluster {
         };
         cluster.create(objects::secret());
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            cluster.provide(Names::of(index), workload, scenario.mistake);
+            cluster.provide(Names::of(index, workload), workload, scenario.mistake);
         }
         cluster
     }
 
     /// The container of a pod that runs, if one does.
     pub fn running(&self, pod: &str) -> Option<String> {
+        self.running_where(|name| name == pod)
+    }
+
+    /// The same of a workload's source, whatever its name is.
+    pub fn running_source(&self, names: Names) -> Option<String> {
+        self.running_where(|name| names.is_source(name))
+    }
+
+    fn running_where(&self, is_meant: impl Fn(&str) -> bool) -> Option<String> {
         let state = self.machines.lock();
         let mut running =
-            state.containers.iter().filter(|(_, container)| container.pod == pod && container.runs());
+            state.containers.iter().filter(|(_, container)| is_meant(&container.pod) && container.runs());
         running.next().map(|(id, _)| id.clone())
+    }
+
+    /// Name of a workload's source, as it is at present; of one that is to go only where there is no other.
+    pub fn source_pod(&self, names: Names) -> String {
+        let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let mut pods = self.api.list("", "pods", objects::NAMESPACE);
+        pods.retain(|pod| names.is_source(&text(pod, "name")));
+        pods.sort_by_key(|pod| text(pod, "deletionTimestamp"));
+        pods.first().map_or_else(|| names.source(), |pod| text(pod, "name"))
     }
 
     pub(super) fn create(&self, object: Value) {
@@ -99,11 +117,11 @@ impl Cluster {
         };
         self.machines.lock().images.add_program(&names.image(), Arc::new(counter));
         self.create(objects::service(names));
-        let source = match mistake {
-            Some(mistake) => mistake.source_pod(&self.api, workload),
-            None => objects::source_pod(names, workload),
-        };
-        self.create(source);
+        self.create(match (mistake, workload.owner) {
+            (Some(mistake), _) => mistake.source_pod(&self.api, workload),
+            (None, Some(owner)) => objects::pod_owner(names, workload, owner),
+            (None, None) => objects::source_pod(names, workload),
+        });
     }
 
     /// Makes every host but those of containers.
@@ -114,7 +132,7 @@ impl Cluster {
             self.host_node(sim, node(index), scenario.mistake != Some(Mistake::NoCheckpoints));
         }
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            self.host_traffic(sim, Names::of(index), workload);
+            self.host_traffic(sim, Names::of(index, workload), workload);
         }
         let clock = self.clock.clone();
         sim.host("operator", move || {
@@ -165,7 +183,7 @@ impl Cluster {
     }
 
     fn host_traffic(&self, sim: &mut Sim<'_>, names: Names, workload: &Workload) {
-        let Traffic { record, finished } = self.traffic[names.workload].clone();
+        let Traffic { record, finished } = self.traffic[names.index].clone();
         let (stop, workload) = (self.stop_traffic.clone(), workload.clone());
         sim.host(names.traffic(), move || {
             let (record, mut stop, finished) = (record.clone(), stop.subscribe(), finished.clone());

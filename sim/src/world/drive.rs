@@ -112,6 +112,9 @@ impl Drive {
                 party.oracle.expects_refusal(mistake.shows_before_the_start());
             }
         }
+        for party in self.parties.iter_mut().filter(|party| party.workload.owner.is_some()) {
+            party.oracle.expects_refusal(true);
+        }
     }
 
     /// Until every migration is over and every fault has ended; at most as long as all deadlines together after the last
@@ -233,7 +236,7 @@ impl Drive {
         self.reached.reach_if(conflict, "status written in conflict");
         let blind = self.cluster.api.blind_watches(USER_AGENT) > 0;
         self.reached.reach_if(blind, "watch resumed at a server that is behind");
-        let traffic = &self.cluster.traffic[party.names.workload];
+        let traffic = &self.cluster.traffic[party.names.index];
         self.reached.reach_if(traffic.record.snapshot().resent > 0, "message published again");
         let outputs = self.cluster.broker.identities(&party.names.results());
         let once: std::collections::BTreeSet<_> = outputs.iter().collect();
@@ -352,7 +355,7 @@ impl Drive {
             }
             party.oracle.follow(&status, sim.elapsed());
             self.reached.follow(&party.status, &status);
-            self.samples.extend(Sample::of(party.names.workload, sim.elapsed(), &party.status, &status));
+            self.samples.extend(Sample::of(party.names.index, sim.elapsed(), &party.status, &status));
             let old = party.follow(status);
             let name = if several { format!("{}: ", party.names.migration()) } else { String::new() };
             let told = narrate(&old, &party.status).into_iter();

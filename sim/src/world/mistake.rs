@@ -82,7 +82,8 @@ impl Mistake {
 
     /// The migration as the user writes it.
     pub(super) fn migration(self, workload: &Workload) -> Value {
-        let mut object = objects::migration(Names::of(0), workload);
+        let names = Names::of(0, workload);
+        let mut object = objects::migration(names, &names.source(), workload);
         let spec = &mut object["spec"];
         // What is wrong stays wrong: there is nothing to wait for.
         spec["deadlines"]["pending"] = json!("3s");
@@ -112,7 +113,7 @@ impl Mistake {
 
     /// The source, as the user has it.
     pub(super) fn source_pod(self, api: &ApiServer, workload: &Workload) -> Value {
-        let mut pod = objects::source_pod(Names::of(0), workload);
+        let mut pod = objects::source_pod(Names::of(0, workload), workload);
         if self == Self::OwnedPod {
             // Any object may be a controller, and this one has none of its own here.
             let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");

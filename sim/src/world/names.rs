@@ -1,25 +1,32 @@
 use ms2m::protocol::names::shadow_pod;
 
+use crate::plan::{Owner, Workload};
+
 /// What belongs to one workload and to its migration at present. The first workload, and the first migration of each,
 /// have the plain names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
     /// The workload's index in the scenario.
-    pub workload: usize,
+    pub index: usize,
+    /// What gives the source pod its name, where that is no bare one.
+    pub owner: Option<Owner>,
     /// How many of its migrations are over.
     pub round: u32,
     /// How many of them moved it: each left it in the shadow pod of the last.
     pub moved: u32,
 }
 
+/// How long the two parts are that a Deployment's pod has at the end of its name: its template's hash, and its own.
+const PARTS_OF_A_DEPLOYMENT: (usize, usize) = (10, 5);
+
 impl Names {
     /// The names in a workload's first migration.
-    pub fn of(workload: usize) -> Self {
-        Self { workload, round: 0, moved: 0 }
+    pub fn of(index: usize, workload: &Workload) -> Self {
+        Self { index, owner: workload.owner, round: 0, moved: 0 }
     }
 
     fn with(self, word: &str) -> String {
-        if self.workload == 0 { word.to_owned() } else { format!("{word}-{}", self.workload) }
+        if self.index == 0 { word.to_owned() } else { format!("{word}-{}", self.index) }
     }
 
     /// The names in the next migration, after one that moved the workload, or did not.
@@ -28,7 +35,7 @@ impl Names {
         Self { round: self.round + 1, moved: self.moved + u32::from(moved), ..self }
     }
 
-    /// The pod that it begins in, and the Service in front of it.
+    /// The pod that it begins in or that pod's owner, and the Service in front of it.
     pub fn service(self) -> String {
         self.with("counter")
     }
@@ -43,8 +50,25 @@ impl Names {
         shadow_pod(&self.source())
     }
 
+    /// Whether a pod of this name is the source, or another one that its owner made in its place.
+    pub fn is_source(self, pod: &str) -> bool {
+        let rest = pod.strip_prefix(&self.source());
+        match self.owner {
+            None => rest == Some(""),
+            Some(Owner::StatefulSet) => rest == Some("-0"),
+            Some(Owner::Deployment) => {
+                let (hash, own) = PARTS_OF_A_DEPLOYMENT;
+                rest.is_some_and(|rest| rest.split('-').map(str::len).eq([0, hash, own]))
+            }
+        }
+    }
+
     /// Whether a pod is the workload's, in whichever of its migrations.
     pub(super) fn has_pod(self, pod: &str) -> bool {
+        self.is_source(pod) || self.was_moved_to(pod)
+    }
+
+    fn was_moved_to(self, pod: &str) -> bool {
         let mut known = self.service();
         while known.len() < pod.len() {
             known = shadow_pod(&known);
@@ -84,12 +108,12 @@ impl Names {
     }
 
     /// The node that it is moved from, of the two that it moves between.
-    pub(super) fn source_node(self, workload: &crate::plan::Workload) -> String {
+    pub(super) fn source_node(self, workload: &Workload) -> String {
         node(if self.moved.is_multiple_of(2) { workload.source } else { workload.target })
     }
 
     /// The node that it is moved to.
-    pub(super) fn target_node(self, workload: &crate::plan::Workload) -> String {
+    pub(super) fn target_node(self, workload: &Workload) -> String {
         node(if self.moved.is_multiple_of(2) { workload.target } else { workload.source })
     }
 }
@@ -105,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_workload_knows_its_pods_of_every_migration_and_no_other_workloads() {
-        let first = Names::of(0);
+        let first = Names::of(0, &Workload::default());
         let third = first.next(true).next(false);
         assert_eq!(
             (third.source(), third.migration()),
@@ -117,6 +141,24 @@ mod tests {
         for pod in ["counter-1", "counter-1-shadow", "counter-shadow-x", "count"] {
             assert!(!first.has_pod(pod), "{pod}");
         }
-        assert!(Names::of(1).has_pod("counter-1-shadow"));
+        assert!(Names::of(1, &Workload::default()).has_pod("counter-1-shadow"));
+    }
+
+    #[test]
+    fn the_pods_that_an_owner_made_are_known_by_their_names() {
+        let names = |index, owner| Names { index, owner, round: 0, moved: 0 };
+        for (names, own, others) in [
+            (names(0, None), "counter", ["counter-1", "counter-0", "counter-shadow"]),
+            (names(1, None), "counter-1", ["counter", "counter-10", "counter-1-0"]),
+            (names(1, Some(Owner::StatefulSet)), "counter-1-0", ["counter-1", "counter-0", "counter-1-1"]),
+            (
+                names(0, Some(Owner::Deployment)),
+                "counter-bcdfghjklm-x7k2p",
+                ["counter", "counter-1-bcdfghjklm-x7k2p", "counter-bcdfghjklm"],
+            ),
+        ] {
+            assert!(names.is_source(own), "{own}");
+            assert!(others.iter().all(|other| !names.is_source(other)), "{names:?}");
+        }
     }
 }

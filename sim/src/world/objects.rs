@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{counter::IDENTITY_FILE, names::Names};
-use crate::plan::Workload;
+use super::{
+    counter::IDENTITY_FILE,
+    names::{Names, node},
+};
+use crate::plan::{Owner, Workload};
 
 /// Namespace of everything.
 pub(super) const NAMESPACE: &str = "default";
@@ -45,7 +48,8 @@ pub(super) fn owner() -> Value {
 
 /// A pod that has nothing to do with the migration.
 pub(super) fn unrelated_pod(name: &str) -> Value {
-    let mut pod = source_pod(Names::of(0), &Workload::default());
+    let workload = Workload::default();
+    let mut pod = source_pod(Names::of(0, &workload), &workload);
     pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     // Of no node: nobody runs it.
     pod["spec"]["nodeName"] = Value::Null;
@@ -80,6 +84,35 @@ pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
     })
 }
 
+/// What makes the source, where it is no bare pod.
+pub(super) fn pod_owner(names: Names, workload: &Workload, owner: Owner) -> Value {
+    let mut template = source_pod(names, workload);
+    template["metadata"] = json!({ "labels": template["metadata"]["labels"] });
+    template["spec"]["nodeName"] = Value::Null;
+    template["spec"]["nodeSelector"] = json!({ "kubernetes.io/hostname": node(workload.source) });
+    let mut object = json!({
+        "apiVersion": "apps/v1",
+        "metadata": { "name": names.service(), "namespace": NAMESPACE },
+        "spec": {
+            "replicas": 1,
+            "selector": { "matchLabels": template["metadata"]["labels"] },
+            "template": { "metadata": template["metadata"], "spec": template["spec"] },
+        },
+    });
+    match owner {
+        Owner::StatefulSet => {
+            object["kind"] = json!("StatefulSet");
+            object["spec"]["serviceName"] = json!(names.service());
+        }
+        Owner::Deployment => {
+            object["kind"] = json!("Deployment");
+            // Two that consume one queue are one too many.
+            object["spec"]["strategy"] = json!({ "type": "Recreate" });
+        }
+    }
+    object
+}
+
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("/", |(parent, _)| parent)
 }
@@ -92,14 +125,14 @@ pub(super) fn service(names: Names) -> Value {
     })
 }
 
-pub(super) fn migration(names: Names, workload: &Workload) -> Value {
+pub(super) fn migration(names: Names, source_pod: &str, workload: &Workload) -> Value {
     let knobs = &workload.knobs;
     let ms = |ms: u64| format!("{ms}ms");
     json!({
         "apiVersion": "migration.ms2m.io/v1alpha1", "kind": "StatefulMigration",
         "metadata": { "name": names.migration(), "namespace": NAMESPACE },
         "spec": {
-            "sourcePod": names.source(),
+            "sourcePod": source_pod,
             "target": { "nodeName": names.target_node(workload) },
             "broker": {
                 "kind": "RabbitMQ",

@@ -27,7 +27,7 @@ pub(super) struct Party {
 
 impl Party {
     pub(super) fn new(index: usize, workload: &Workload, cluster: &Cluster, faults: &[Fault]) -> Self {
-        let names = Names::of(index);
+        let names = Names::of(index, workload);
         Self {
             names,
             workload: workload.clone(),
@@ -47,7 +47,7 @@ impl Party {
     }
 
     pub(super) fn source(&self, cluster: &Cluster) -> Option<String> {
-        cluster.running(&self.names.source())
+        cluster.running_source(self.names)
     }
 
     pub(super) fn target(&self, cluster: &Cluster) -> Option<String> {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus, condition, reason};
 
 /// Reasons for which a migration is rolled back or fails.
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 12] = [
+    reason::SOURCE_HAS_OWNER,
     reason::SOURCE_LOST,
     reason::BINDINGS_CHANGED,
     reason::CHECKPOINT_FAILED,
@@ -29,7 +30,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 27] = [
+const OTHERS: [&str; 28] = [
     "completed",
     "rolled back",
     "failed",

@@ -25,7 +25,7 @@ impl Drive {
         let party = &self.parties[index];
         let migration = match self.plan.scenario.mistake {
             Some(mistake) => Mistake::migration(mistake, &party.workload),
-            None => objects::migration(party.names, &party.workload),
+            None => objects::migration(party.names, &self.cluster.source_pod(party.names), &party.workload),
         };
         let text = format!("{} asked for", party.names.migration());
         self.cluster.create(migration);

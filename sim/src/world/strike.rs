@@ -278,7 +278,7 @@ impl Drive {
         match fault.kind {
             FaultKind::DeleteSource | FaultKind::DeleteTarget => {
                 let pod = if fault.kind == FaultKind::DeleteSource {
-                    party.names.source()
+                    self.cluster.source_pod(party.names)
                 } else {
                     party.names.shadow()
                 };
@@ -354,7 +354,9 @@ impl Drive {
         };
         match fault.kind {
             FaultKind::DropOperator => broker.drop_connections("ms2m-operator"),
-            FaultKind::DropSource => broker.drop_connections(&uid_of(&party.names.source())),
+            FaultKind::DropSource => {
+                broker.drop_connections(&uid_of(&self.cluster.source_pod(party.names)));
+            }
             FaultKind::DropTarget => broker.drop_connections(&uid_of(&party.names.shadow())),
             FaultKind::WithholdConfirms => {
                 broker.withhold_confirms(true);

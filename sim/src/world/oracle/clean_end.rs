@@ -69,7 +69,7 @@ impl Oracle {
     fn routes_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
         let works = match status.phase {
             Phase::Completed => self.names.shadow(),
-            _ => self.names.source(),
+            _ => cluster.source_pod(self.names),
         };
         let pods = cluster.api.list("", "pods", objects::NAMESPACE);
         if pods.iter().all(|pod| pod["metadata"]["name"] != works.as_str()) {

@@ -101,6 +101,20 @@ impl Oracle {
         }
     }
 
+    /// Whether an object of this name may have been written for this migration.
+    fn is_about_this(&self, cluster: &Cluster, name: &str) -> bool {
+        let is_alone = cluster.traffic.len() == 1;
+        let uid = || {
+            let (group, plural) = ("migration.ms2m.io", "statefulmigrations");
+            let object = cluster.api.get(group, plural, objects::NAMESPACE, &self.names.migration())?;
+            object["metadata"]["uid"].as_str().map(str::to_owned)
+        };
+        is_alone
+            || self.names.has_pod(name)
+            || name == self.names.source()
+            || uid().is_some_and(|uid| name.contains(&uid))
+    }
+
     /// What the preflight refuses costs nothing.
     pub(super) fn created_nothing(&mut self, cluster: &Cluster, at: Duration) {
         if self.may_begin {
@@ -112,6 +126,7 @@ impl Oracle {
                 && write.manager == ms2m::api::FIELD_MANAGER
                 && write.namespace == objects::NAMESPACE
                 && matches!(write.plural.as_str(), "pods" | "jobs" | "services")
+                && self.is_about_this(cluster, &write.name)
         });
         if let Some(write) = created {
             let message = format!("{:?} {} {}", write.verb, write.plural, write.name);

@@ -77,7 +77,7 @@ impl Oracle {
             let state = cluster.machines.lock();
             for (id, container) in state.containers.iter().filter(|(_, c)| is_of(c, self.names)) {
                 let Some(memory) = memory(container) else { continue };
-                let is_source = container.pod == self.names.source();
+                let is_source = self.names.is_source(&container.pod);
                 if container.runs() {
                     alive.insert(id.clone());
                     if !is_source {
@@ -122,9 +122,8 @@ impl Oracle {
     /// What the image's state contains.
     fn checkpointed(&self, cluster: &Cluster) -> Ledger {
         let state = cluster.machines.lock();
-        let source = self.names.source();
         let of_this = |container_id: &String| {
-            state.containers.get(container_id).is_some_and(|container| container.pod == source)
+            state.containers.get(container_id).is_some_and(|container| self.names.is_source(&container.pod))
         };
         let mut images = state.images.checkpoints().filter(|(_, archive)| of_this(&archive.container_id));
         let ram = images.next().and_then(|(_, archive)| archive.snapshot.downcast_ref::<Ram<CounterState>>());

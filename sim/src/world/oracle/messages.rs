@@ -15,7 +15,7 @@ impl Oracle {
         at: Duration,
         report: &mut WorkloadReport,
     ) {
-        let record = cluster.traffic[self.names.workload].record.snapshot();
+        let record = cluster.traffic[self.names.index].record.snapshot();
         report.published = record.published();
         let survivor = {
             let state = cluster.machines.lock();
@@ -52,10 +52,10 @@ impl Oracle {
 
     /// The state at the end is the one that the first process began, continued and not restarted.
     fn ram_preserved(&mut self, cluster: &Cluster, survivor: &CounterState, at: Duration) {
+        let names = crate::world::Names { moved: 0, ..self.names };
         let first = {
             let state = cluster.machines.lock();
-            let mut sources =
-                state.containers.values().filter(|container| container.pod == self.names.service());
+            let mut sources = state.containers.values().filter(|container| names.is_source(&container.pod));
             sources.next().and_then(|container| {
                 memory(container).map(|m| m.cell().look(|ram| ram.state().incarnation.clone()))
             })
@@ -74,7 +74,7 @@ impl Oracle {
             let again = outputs.len() - once.len();
             self.broke(at, "OutputsOnce", format_args!("{again} outputs were emitted again"));
         }
-        let record = cluster.traffic[self.names.workload].record.snapshot();
+        let record = cluster.traffic[self.names.index].record.snapshot();
         let published = record
             .producers
             .iter()

@@ -135,7 +135,8 @@ impl Oracle {
         self.one_owner(cluster, at);
         self.stays_stopped(cluster, status, at);
         self.deaths(cluster, status, at);
-        if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.contains(".ms2m.")) {
+        let replay = format!("{}.ms2m.", self.names.queue());
+        if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.starts_with(&replay)) {
             self.broke(at, "PreflightFirst", "there is a replay queue");
         }
     }
