@@ -36,7 +36,7 @@ pub(super) fn on_create(store: &mut Store, resource: &Resource, object: &mut Val
         _ => {}
     }
     refuse(resource, object, &validation::of_new(&resource.kind, object))?;
-    custom(resource, object)
+    custom(resource, object, None)
 }
 
 fn refuse(resource: &Resource, object: &Value, causes: &[(String, String)]) -> Result<(), ApiError> {
@@ -66,7 +66,7 @@ pub(super) fn on_update(resource: &Resource, live: &Value, object: &mut Value) -
         _ => {}
     }
     refuse(resource, live, &validation::of_change(&resource.kind, live, object))?;
-    custom(resource, object)
+    custom(resource, object, Some(live))
 }
 
 /// Built-in kinds must decode as what they say they are, so that nothing behind this point meets a surprise; what they do
@@ -123,7 +123,7 @@ fn drop_unknown(value: &mut Value, known: &Value) {
     }
 }
 
-fn custom(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+fn custom(resource: &Resource, object: &mut Value, live: Option<&Value>) -> Result<(), ApiError> {
     let Some(schema) = &resource.schema else { return Ok(()) };
     let mut fields = object.as_object().cloned().unwrap_or_default();
     let kept: Map<String, Value> =
@@ -131,14 +131,14 @@ fn custom(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
     let mut rest = Value::Object(fields);
     schema::prune_and_default(schema, &mut rest);
     let causes = schema::violations(schema, &rest);
-    if !causes.is_empty() {
-        return Err(ApiError::invalid(&resource.kind, meta(object, "name"), &causes));
-    }
+    refuse(resource, object, &causes)?;
     if let Value::Object(mut rest) = rest {
         rest.extend(kept);
         *object = Value::Object(rest);
     }
-    Ok(())
+    // Rules see what the schema has let through, defaults included.
+    let broken = resource.rules.as_ref().map(|rules| rules.violations(object, live)).unwrap_or_default();
+    refuse(resource, object, &broken)
 }
 
 pub(super) fn default_to(fields: &mut Map<String, Value>, name: &str, value: Value) {

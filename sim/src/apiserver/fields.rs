@@ -332,7 +332,7 @@ mod tests {
     use crate::apiserver::resource::Catalogue;
 
     fn set_of(value: &Value) -> FieldSet {
-        FieldSet::of(Catalogue::new().get("", "pods").unwrap(), value, &mut Vec::new())
+        FieldSet::of(Catalogue::new(true).get("", "pods").unwrap(), value, &mut Vec::new())
     }
 
     fn pod() -> Value {
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_difference_names_changed_and_removed_fields_only() {
-        let catalogue = Catalogue::new();
+        let catalogue = Catalogue::new(true);
         let pods = catalogue.get("", "pods").unwrap();
         let mut new = pod();
         new["spec"]["containers"][0]["image"] = json!("orders:2");
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn removing_a_set_takes_items_and_emptied_containers_out() {
-        let catalogue = Catalogue::new();
+        let catalogue = Catalogue::new(true);
         let pods = catalogue.get("", "pods").unwrap();
         let mut value = pod();
         let gone = set_of(&json!({

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Objects are plain JSON; built-in kinds must decode as their `k8s-openapi` types. Custom resources are pruned,
-//! defaulted and checked by their schema, except for CEL rules, which are not evaluated.
+//! defaulted and checked by their schema and its CEL rules.
 
 mod access;
 mod admission;
@@ -35,6 +35,7 @@ mod proxy;
 mod replica;
 mod request;
 mod resource;
+mod rules;
 mod schema;
 mod selector;
 mod server;

@@ -121,7 +121,7 @@ mod tests {
             "metadata": { "labels": { "app": "orders", "tier": "db" } },
             "status": { "conditions": [{ "type": "Ready", "status": "False" }, { "type": "Initialized", "status": "True" }] },
         });
-        patched(Catalogue::new().get("", "pods").unwrap(), &live, kind, patch)
+        patched(Catalogue::new(true).get("", "pods").unwrap(), &live, kind, patch)
     }
 
     #[test]

@@ -5,8 +5,10 @@ use ms2m::api::StatefulMigration;
 
 use serde_json::{Value, json};
 
+use super::rules::Rules;
+
 /// One kind of object that the server knows, in its one served version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Resource {
     pub(super) group: String,
     pub(super) version: String,
@@ -19,6 +21,8 @@ pub(super) struct Resource {
     pub(super) custom: bool,
     /// `openAPIV3Schema` of a custom resource.
     pub(super) schema: Option<Value>,
+    /// Its rules, where the server evaluates any.
+    pub(super) rules: Option<Rules>,
 }
 
 impl Resource {
@@ -49,7 +53,10 @@ impl Resource {
 
 /// All resources, by group and plural name.
 #[derive(Clone, Debug)]
-pub(super) struct Catalogue(BTreeMap<(String, String), Arc<Resource>>);
+pub(super) struct Catalogue {
+    kinds: BTreeMap<(String, String), Arc<Resource>>,
+    evaluates_rules: bool,
+}
 
 /// group, version, kind, plural, namespaced, status subresource
 const BUILT_IN: &[(&str, &str, &str, &str, bool, bool)] = &[
@@ -72,8 +79,8 @@ const BUILT_IN: &[(&str, &str, &str, &str, bool, bool)] = &[
 
 impl Catalogue {
     /// The built-in kinds, and the operator's own, so that a scenario need not install its definition first.
-    pub(super) fn new() -> Self {
-        let mut catalogue = Self(BTreeMap::new());
+    pub(super) fn new(evaluates_rules: bool) -> Self {
+        let mut catalogue = Self { kinds: BTreeMap::new(), evaluates_rules };
         for &(group, version, kind, plural, namespaced, status) in BUILT_IN {
             catalogue.insert(Resource {
                 group: group.to_owned(),
@@ -84,6 +91,7 @@ impl Catalogue {
                 status,
                 custom: false,
                 schema: None,
+                rules: None,
             });
         }
         let defined = catalogue.define(&json!(StatefulMigration::crd()));
@@ -92,15 +100,15 @@ impl Catalogue {
     }
 
     pub(super) fn insert(&mut self, resource: Resource) {
-        self.0.insert((resource.group.clone(), resource.plural.clone()), Arc::new(resource));
+        self.kinds.insert((resource.group.clone(), resource.plural.clone()), Arc::new(resource));
     }
 
     pub(super) fn get(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.0.get(&(group.to_owned(), plural.to_owned()))
+        self.kinds.get(&(group.to_owned(), plural.to_owned()))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.0.values()
+        self.kinds.values()
     }
 
     /// Finds a resource by the `apiVersion` and `kind` of one of its objects.
@@ -112,7 +120,7 @@ impl Catalogue {
     pub(super) fn undefine(&mut self, definition: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let spec = &definition["spec"];
-        self.0.remove(&(text(&spec["group"]), text(&spec["names"]["plural"])));
+        self.kinds.remove(&(text(&spec["group"]), text(&spec["names"]["plural"])));
     }
 
     /// Takes a `CustomResourceDefinition` in; the object's own version that is stored is the one served.
@@ -127,6 +135,8 @@ impl Catalogue {
             .find(|version| version["storage"] == true)
             .ok_or("spec.versions has no storage version")?;
         let schema = &version["schema"]["openAPIV3Schema"];
+        let schema = schema.is_object().then(|| schema.clone());
+        let rules = schema.as_ref().filter(|_| self.evaluates_rules).map(Rules::of);
         self.insert(Resource {
             group: text(&spec["group"], "spec.group")?,
             version: text(&version["name"], "spec.versions.name")?,
@@ -135,7 +145,8 @@ impl Catalogue {
             namespaced: spec["scope"] != "Cluster",
             status: version["subresources"]["status"].is_object(),
             custom: true,
-            schema: schema.is_object().then(|| schema.clone()),
+            schema,
+            rules,
         });
         Ok(())
     }

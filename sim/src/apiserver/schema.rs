@@ -1,6 +1,4 @@
 //! Structural schemas of custom resources: pruning, defaults and the checks that need no expression language.
-//!
-//! CEL rules (`x-kubernetes-validations`) are not evaluated; the operator validates the same in Rust.
 
 use std::{cell::RefCell, collections::BTreeMap};
 

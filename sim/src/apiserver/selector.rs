@@ -211,7 +211,7 @@ mod tests {
     use crate::apiserver::resource::Catalogue;
 
     fn selects(labels: &str, fields: &str) -> bool {
-        let catalogue = Catalogue::new();
+        let catalogue = Catalogue::new(true);
         let pods = catalogue.get("", "pods").unwrap();
         let pod = json!({
             "metadata": { "name": "orders-0", "namespace": "shop", "labels": { "app": "orders", "tier": "db" } },
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_or_a_malformed_term_is_a_bad_request() {
-        let catalogue = Catalogue::new();
+        let catalogue = Catalogue::new(true);
         let pods = catalogue.get("", "pods").unwrap();
         for (labels, fields) in
             [("", "spec.hostname=x"), ("a b", ""), ("a like (b)", ""), ("", "spec.nodeName")]

@@ -50,6 +50,8 @@ pub struct Settings {
     pub bookmark_interval: Duration,
     /// How long the controllers take to notice a change.
     pub controller_delay: Duration,
+    /// Whether CEL rules are evaluated, as from Kubernetes 1.25 on.
+    pub evaluates_rules: bool,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             seed: 0,
             bookmark_interval: Duration::from_mins(1),
             controller_delay: Duration::from_millis(10),
+            evaluates_rules: true,
         }
     }
 }
@@ -89,7 +92,7 @@ impl ApiServer {
     /// A server over an empty cluster. `dial` reaches the kubelets, for the node proxy.
     pub fn new(clock: Arc<dyn Clock>, dial: Arc<dyn Dial>, settings: Settings) -> Self {
         let state = State {
-            store: Store::new(clock, settings.seed),
+            store: Store::new(clock, &settings),
             journal: Journal::default(),
             faults: Faults::default(),
             denied: Vec::new(),

@@ -13,6 +13,7 @@ use super::{
     object::{meta, seconds, set_meta},
     resource::{Catalogue, Resource},
     selector::Selector,
+    server::Settings,
 };
 
 /// How many changes a watch can look back before it is told that its version is gone.
@@ -63,10 +64,10 @@ pub(super) struct Store {
 
 impl Store {
     /// An empty cluster with the namespaces that every cluster has.
-    pub(super) fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
         let mut store = Self {
-            catalogue: Catalogue::new(),
-            identities: IdentitySource::new(seed),
+            catalogue: Catalogue::new(settings.evaluates_rules),
+            identities: IdentitySource::new(settings.seed),
             clock,
             objects: BTreeMap::new(),
             version: 1,

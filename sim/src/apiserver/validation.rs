@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     object::{items, meta},
+    rules,
     selector::matches_label_selector,
 };
 
@@ -121,6 +122,8 @@ fn definition(object: &Value) -> Vec<Cause> {
                 "Required value: schemas are required",
             ));
         }
+        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        causes.extend(rules::unreadable(&version["schema"]["openAPIV3Schema"], &path));
     }
     causes
 }

@@ -57,7 +57,8 @@ pub struct Traffic {
 impl Cluster {
     /// The world before anything has started.
     pub fn new(scenario: &Scenario) -> Self {
-        let settings = Settings { seed: scenario.seed, ..Settings::default() };
+        let evaluates_rules = !scenario.mistake.is_some_and(Mistake::needs_a_server_without_rules);
+        let settings = Settings { seed: scenario.seed, evaluates_rules, ..Settings::default() };
         let api = ApiServer::new(Arc::new(SystemClock), Arc::new(SimDial), settings);
         let cluster = Self {
             api,

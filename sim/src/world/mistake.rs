@@ -80,6 +80,12 @@ impl Mistake {
         !matches!(self, Self::NoCriu | Self::RefusingRegistry)
     }
 
+    /// Whether a rule of the definition forbids it: only an API server that evaluates none lets the object in, and then
+    /// the operator's own check has to refuse it.
+    pub fn needs_a_server_without_rules(self) -> bool {
+        matches!(self, Self::Sequential | Self::TooShort)
+    }
+
     /// The migration as the user writes it.
     pub(super) fn migration(self, workload: &Workload) -> Value {
         let names = Names::of(0, workload);
@@ -190,7 +196,25 @@ impl FromStr for Mistake {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ms2m_app::io::SystemClock;
+
     use super::*;
+    use crate::{apiserver::Settings, network::SimDial};
+
+    #[test]
+    fn the_definition_refuses_what_its_rules_forbid_and_lets_the_rest_to_the_operator() {
+        for mistake in Mistake::ALL {
+            for evaluates_rules in [true, false] {
+                let settings = Settings { evaluates_rules, ..Settings::default() };
+                let api = ApiServer::new(Arc::new(SystemClock), Arc::new(SimDial), settings);
+                let created = api.create(mistake.migration(&Workload::default()));
+                let forbidden = evaluates_rules && mistake.needs_a_server_without_rules();
+                assert_eq!(created.err().map(|refused| refused.code), forbidden.then_some(422), "{mistake}");
+            }
+        }
+    }
 
     #[test]
     fn every_mistake_can_be_named() {

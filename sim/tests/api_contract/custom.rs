@@ -13,20 +13,12 @@ pub(super) struct Widgets<'a> {
 
 impl<'a> Widgets<'a> {
     pub(super) async fn define(rig: &'a Rig) -> Self {
+        Self::with_schema(rig, schema()).await
+    }
+
+    pub(super) async fn with_schema(rig: &'a Rig, schema: Value) -> Self {
         let widgets = Self { rig, group: format!("{}.example.org", rig.namespace) };
-        let name = format!("widgets.{}", widgets.group);
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": name},
-            "spec": {
-                "group": widgets.group, "scope": "Namespaced",
-                "names": {"kind": "Widget", "listKind": "WidgetList", "plural": "widgets", "singular": "widget"},
-                "versions": [{
-                    "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": schema()},
-                }],
-            },
-        });
+        let definition = definition(&widgets.group, schema);
         rig.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await.object();
         rig.eventually(&widgets.all(), |answer| answer.code == 200).await;
         widgets
@@ -58,12 +50,28 @@ impl<'a> Widgets<'a> {
     }
 
     /// Checks that a widget with this spec is invalid, and which field is.
-    async fn refuses(&self, spec: Value, field: &str) {
+    pub(super) async fn refuses(&self, spec: Value, field: &str) {
         let refused = self.rig.post(&self.all(), self.widget("bad", spec.clone())).await;
         refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
         let causes = refused.body["details"]["causes"].as_array().cloned().unwrap_or_default();
         assert!(causes.iter().any(|cause| cause["field"] == field), "{spec}: {causes:?}");
     }
+}
+
+/// The definition of `Widget`.
+pub(super) fn definition(group: &str, schema: Value) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("widgets.{group}")},
+        "spec": {
+            "group": group, "scope": "Namespaced",
+            "names": {"kind": "Widget", "listKind": "WidgetList", "plural": "widgets", "singular": "widget"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": schema},
+            }],
+        },
+    })
 }
 
 fn schema() -> Value {

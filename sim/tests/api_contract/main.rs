@@ -21,6 +21,7 @@ mod objects;
 mod owners;
 mod patches;
 mod rig;
+mod rules;
 mod updates;
 mod watches;
 
@@ -172,6 +173,13 @@ contract! {
         a_version_that_is_not_served_is_not_found,
         a_definition_takes_its_objects_along,
         discovery_knows_a_defined_kind;
+    rules:
+        a_rule_is_held_against_a_new_object,
+        a_rule_sees_what_a_default_filled_in,
+        a_rule_is_held_against_every_way_to_change_an_object,
+        a_rule_about_a_change_is_about_changes_only,
+        a_rule_of_the_whole_object_is_held_against_its_status_too,
+        a_rule_that_cannot_be_read_is_refused_with_its_definition;
     built_in:
         a_pod_gets_its_defaults,
         an_image_without_a_version_is_always_pulled,

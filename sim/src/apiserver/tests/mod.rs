@@ -9,5 +9,6 @@ mod objects;
 mod owners;
 mod proxy;
 mod replica;
+mod rules;
 mod watch;
 pub(crate) mod world;
