@@ -156,6 +156,9 @@ pub struct TargetStatus {
     /// The current process's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// Sessions that it replaced, the latest last: what is said late in their name counts for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past_sessions: Vec<String>,
     /// When `START_REPLAY` was last sent to this session.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

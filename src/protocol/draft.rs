@@ -57,7 +57,9 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn finish(self) -> Decision {
-        let over = self.status.phase.is_terminal() && !seeded_bug::is(SeededBug::NeverSilent);
+        // Nothing that is watched changes when a finalizer could not be removed: then it is tried again.
+        let rests = self.status.phase.is_terminal() && self.effects.is_empty();
+        let over = rests && !seeded_bug::is(SeededBug::NeverSilent);
         let requeue_after = if over { None } else { self.wake_in.or(Some(IDLE)) };
         Decision { status: self.status, ack: self.ack, effects: self.effects, requeue_after }
     }

@@ -16,6 +16,9 @@ use crate::api::{Phase, ReplayStatus, Span, reason};
 /// How many ranges of missing messages are kept in status.
 const MISSING_MAX: usize = 100;
 
+/// How many replaced sessions are remembered: a broker does not keep a reply for longer than that many connections.
+const PAST_SESSIONS_MAX: usize = 32;
+
 /// Takes in everything that the applications said.
 pub(super) fn absorb(draft: &mut Draft<'_>) {
     let seen = draft.seen;
@@ -111,9 +114,12 @@ fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str
     let keeps = seeded_bug::is(SeededBug::KeepOldSession);
     if let Some(target) = &mut draft.status.target
         && target.session.as_deref() != Some(session)
+        && !target.past_sessions.iter().any(|past| past == session)
         && !(keeps && target.session.is_some())
     {
-        target.session = Some(session.to_owned());
+        target.past_sessions.extend(target.session.replace(session.to_owned()));
+        let surplus = target.past_sessions.len().saturating_sub(PAST_SESSIONS_MAX);
+        target.past_sessions.drain(..surplus);
         target.start_replay_sent_at = None;
         target.replay_started = false;
         if let Some(handover) = &mut draft.status.handover {

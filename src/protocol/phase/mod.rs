@@ -17,10 +17,6 @@ use super::{Effect, Life, QueueView, draft::Draft, table};
 use crate::api::{Phase, reason};
 use ms2m_app::seeded_bug::{self, SeededBug};
 pub(super) use shadow::note as note_shadow;
-use std::time::Duration;
-
-/// How long after it failed the finalizer's removal is tried again.
-const RELEASE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Does what the current phase asks for; may enter the next.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -38,8 +34,6 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         Phase::Completed | Phase::RolledBack | Phase::Failed => {
             if draft.seen.deletion_requested && !seeded_bug::is(SeededBug::KeepFinalizer) {
                 draft.emit(Effect::RemoveFinalizer);
-                // Nothing that is watched changes when this fails.
-                draft.wake_after(RELEASE_AGAIN);
             }
         }
     }
@@ -58,7 +52,8 @@ pub(super) fn watch_replay_queue(draft: &mut Draft<'_>) {
     let began = draft.status.phase > Phase::Mirroring && draft.status.phase <= Phase::SwitchingOver;
     let lost = draft.seen.replay == Some(QueueView::Absent);
     let passed = draft.past_point_of_no_return();
-    if !began || !lost || (passed && has_drained(draft)) {
+    let deleted = draft.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.replay_deleted);
+    if !began || !lost || deleted || (passed && has_drained(draft)) {
         return;
     }
     let queue = draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();

@@ -43,6 +43,7 @@ pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
         target.retired.extend(target.uid.replace(uid.to_owned()));
         target.incarnations += 1;
         target.session = None;
+        target.past_sessions.clear();
         target.start_replay_sent_at = None;
         target.replay_started = false;
         if let Some(cleanup) = &mut draft.status.cleanup {

@@ -9,6 +9,7 @@
 
 mod chaos;
 mod script;
+mod sessions;
 mod waiting;
 mod walk;
 mod world;

@@ -36,7 +36,7 @@ fn a_finalizer_that_could_not_be_removed_is_removed_later() {
     let decision =
         decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
     assert_eq!(decision.effects, [Effect::RemoveFinalizer]);
-    assert_eq!(decision.requeue_after, Some(Duration::from_secs(2)));
+    assert!(decision.requeue_after.is_some_and(|wait| wait <= Duration::from_secs(5)));
 
     let seen = Observation::default();
     let decision =
