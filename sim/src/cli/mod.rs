@@ -108,6 +108,9 @@ struct SweepArgs {
 
 #[derive(Args)]
 struct MatrixArgs {
+    /// Only these kinds of faults; may be given several times
+    #[arg(long, conflicts_with = "bless")]
+    kind: Vec<FaultKind>,
     /// Write what comes as what is expected from now on
     #[arg(long)]
     bless: bool,
@@ -181,9 +184,10 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
-    let verdict = run(args.shape.plan()?);
+    let plan = args.shape.plan()?;
+    let verdict = run(plan.clone());
     if let Some(file) = &args.report {
-        write(file, &html(&verdict))?;
+        write(file, &html(&verdict, &plan, &args.shape.command())?)?;
     }
     if args.json {
         print(&format!("{}\n", serde_json::to_string(&verdict)?))?;
@@ -216,14 +220,15 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
         bail!("only the whole matrix can be blessed: leave out --part {}", args.part);
     }
     let pool = Pool::new(args.jobs.map(usize::from));
-    let matrix = Matrix::run(&Child::this_program()?, &scratch, pool, args.part);
+    let kinds = if args.kind.is_empty() { FaultKind::all() } else { args.kind.clone() };
+    let matrix = Matrix::run(&Child::this_program()?, &kinds, args.part, &scratch, pool);
     // Whether it can be removed changes nothing about what came.
     let _ = std::fs::remove_dir_all(&scratch);
     let matrix = matrix.context("the plans cannot be written")?;
     let table = matrix.render();
     print(&table)?;
     if let Some(file) = &args.report {
-        write(file, &matrix.html())?;
+        write(file, &matrix.html(&matrix_command(args))?)?;
     }
     let broken = matrix.broken();
     for cell in &broken {
@@ -242,6 +247,12 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     }
     println!("{} cells, {} broken, {} not as expected", matrix.len(), broken.len(), differs.len());
     Ok(u8::from(!broken.is_empty() || !differs.is_empty()))
+}
+
+fn matrix_command(args: &MatrixArgs) -> String {
+    let kinds = args.kind.iter().map(|kind| format!(" --kind {kind}"));
+    let part = (args.part != Part::ALL).then(|| format!(" --part {}", args.part));
+    std::iter::once("cargo sim matrix".to_owned()).chain(kinds).chain(part).collect()
 }
 
 fn shrink(file: &Path) -> anyhow::Result<u8> {
@@ -279,7 +290,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
     let points = points();
     print(&swept.render(&points))?;
     if let Some(file) = &args.report {
-        write(file, &swept.html(&points))?;
+        write(file, &swept.html(&points, &sweep.command())?)?;
     }
     let worst = swept.worst();
     let complete = swept.runs < ENOUGH_RUNS || swept.missed(&points).is_empty();

@@ -52,8 +52,25 @@ impl Shape {
         }
     }
 
+    /// The command line that runs it.
+    pub(super) fn command(&self) -> String {
+        let words = match &self.plan {
+            Some(file) => {
+                let faults = self.fault.iter().map(|fault| format!("--fault={fault}"));
+                std::iter::once(format!("--plan={}", file.display())).chain(faults).collect()
+            }
+            None => self.words(self.seed),
+        };
+        let words = words.into_iter().map(|word| format!(" {}", word.replacen('=', " ", 1)));
+        std::iter::once("cargo sim run".to_owned()).chain(words).collect()
+    }
+
     /// The arguments that make a process of its own run it with another seed.
     pub(super) fn args(&self, seed: u64) -> Vec<OsString> {
+        self.words(seed).into_iter().map(OsString::from).collect()
+    }
+
+    fn words(&self, seed: u64) -> Vec<String> {
         let mut args = vec![format!("--seed={seed}")];
         if self.random {
             args.push("--random".to_owned());
@@ -62,7 +79,7 @@ impl Shape {
         }
         args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
         args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
-        args.into_iter().map(OsString::from).collect()
+        args
     }
 }
 

@@ -25,8 +25,8 @@ pub fn explain(plan: &Plan, verdict: &Verdict) -> String {
     let until = first.at_ms.saturating_add(500);
     let mut lines: Vec<(u64, String)> = Vec::new();
     for event in verdict.timeline.events() {
-        lines
-            .push((event.at_ms, format!("{:<8} {}", format!("{:?}", event.lane).to_lowercase(), event.text)));
+        let lane = format!("{:?}", event.lane).to_lowercase();
+        lines.push((event.at_ms, format!("{lane:<8} {}", verdict.tell(event))));
     }
     for letter in &verdict.letters {
         lines.push((letter.at_ms, format!("message  {} → {}: {}", letter.from, letter.to, letter.word)));

@@ -14,15 +14,18 @@
 mod child;
 mod determinism;
 mod explain;
+mod failed;
 mod matrix;
 mod mutants;
 mod pool;
 mod shrink;
 mod sweep;
+mod sweep_page;
 
-pub use child::{Child, Class, Outcome};
+pub use child::{Broken, Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
 pub use explain::explain;
+pub use failed::Failed;
 pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};
 pub use pool::{Pool, Stop};

@@ -8,12 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Child, Class, Outcome, Pool};
-use crate::{
-    determinism::wall_clock,
-    plan::Plan,
-    report::{escape, page},
-};
+use super::{Child, Class, Failed, Outcome, Pool};
+use crate::{determinism::wall_clock, plan::Plan};
 
 /// Many seeds.
 #[derive(Clone, Debug)]
@@ -43,8 +39,8 @@ pub struct Swept {
     pub reached: BTreeMap<String, u64>,
     /// Runs with a loss that nobody could prevent.
     pub excused: u64,
-    /// What broke: seed, kind, what is to be said of it.
-    pub failed: Vec<(u64, Class, String)>,
+    /// What broke.
+    pub failed: Vec<Failed>,
     /// Messages published.
     pub messages: u64,
     /// Real time.
@@ -55,7 +51,7 @@ pub struct Swept {
 
 impl Sweep {
     /// Runs them; `say` is told each failure at once.
-    pub fn run(&self, child: &Child, mut say: impl FnMut(&str)) -> Swept {
+    pub fn run(&self, child: &Child, mut say: impl FnMut(&Failed)) -> Swept {
         let began = wall_clock();
         let open_ended = self.seeds.end == u64::MAX;
         let bar = match self.seeds.end - self.seeds.start {
@@ -70,12 +66,12 @@ impl Sweep {
             self.seeds.clone(),
             |seed, worker| child.seed(*seed, worker),
             |seed, outcome, stop| {
-                if outcome.class != Class::Holds {
-                    let text = self.failure(seed, &outcome);
-                    bar.suspend(|| say(&text));
-                    swept.failed.push((seed, outcome.class, text));
-                }
                 swept.add(&outcome);
+                if outcome.class != Class::Holds {
+                    let failed = self.failure(seed, outcome);
+                    bar.suspend(|| say(&failed));
+                    swept.failed.push(failed);
+                }
                 bar.inc(1);
                 bar.set_message(format!("{} broken", swept.failed.len()));
                 if self.time.is_some_and(|time| wall_clock().saturating_sub(began) > time) {
@@ -87,12 +83,12 @@ impl Sweep {
         swept.wall = wall_clock().saturating_sub(began);
         swept.pauses.sort_unstable();
         swept.totals.sort_unstable();
-        swept.failed.sort_by_key(|(seed, ..)| *seed);
+        swept.failed.sort_by_key(|failed| failed.seed);
         swept
     }
 
-    /// What is said of a failure; its plan is saved.
-    fn failure(&self, seed: u64, outcome: &Outcome) -> String {
+    /// What came of a run that broke something; its plan is saved.
+    fn failure(&self, seed: u64, outcome: Outcome) -> Failed {
         let plan = Plan::random(seed);
         let file = self.failures.join(format!("seed-{seed}.json"));
         let saved = std::fs::create_dir_all(&self.failures)
@@ -101,22 +97,20 @@ impl Sweep {
                 |error| format!("(its plan could not be saved: {error})"),
                 |()| file.display().to_string(),
             );
-        let mut text = format!("seed {seed}: {}", outcome.class);
-        for broken in &outcome.summary.violations {
-            let message: String = broken.message.chars().take(300).collect();
-            let _ = write!(text, "\n  {} at {} ms: {message}", broken.invariant, broken.at_ms);
+        Failed {
+            seed,
+            class: outcome.class,
+            broken: outcome.summary.violations,
+            complaint: outcome.complaint,
+            migrations: plan.scenario.workloads.len(),
+            faults: plan.faults.iter().map(ToString::to_string).collect(),
+            plan: saved,
         }
-        if outcome.class == Class::Crash {
-            let _ = write!(text, "\n  {}", outcome.complaint);
-        }
-        let faults: Vec<String> = plan.faults.iter().map(ToString::to_string).collect();
-        let _ = write!(
-            text,
-            "\n  {} migrations, faults: {}\n  REPRODUCE WITH: cargo sim run --random --seed {seed}   plan: {saved}",
-            plan.scenario.workloads.len(),
-            faults.join(" "),
-        );
-        text
+    }
+
+    /// The command line that runs it.
+    pub fn command(&self) -> String {
+        format!("cargo sim sweep --seeds {}..{}", self.seeds.start, self.seeds.end)
     }
 }
 
@@ -147,7 +141,7 @@ impl Swept {
 
     /// The worst that came.
     pub fn worst(&self) -> Class {
-        self.failed.iter().map(|(_, class, _)| *class).max().unwrap_or_default()
+        self.failed.iter().map(|failed| failed.class).max().unwrap_or_default()
     }
 
     /// Points of `expected` that no run reached.
@@ -186,55 +180,11 @@ impl Swept {
         if self.failed.is_empty() {
             let _ = writeln!(out, "  ✔ every invariant held in every run");
         } else {
-            let seeds: Vec<String> = self.failed.iter().map(|(seed, ..)| seed.to_string()).collect();
+            let seeds: Vec<String> = self.failed.iter().map(|failed| failed.seed.to_string()).collect();
             let _ = writeln!(out, "  ✘ {} broken: seeds {}", self.failed.len(), seeds.join(", "));
         }
         out
     }
-}
-
-impl Swept {
-    /// The same as a page.
-    pub fn html(&self, points: &BTreeSet<String>) -> String {
-        let verdict = match self.failed.len() {
-            0 => format!("{} runs: every invariant held in every run", self.runs),
-            broken => format!("{} runs: {broken} broken", self.runs),
-        };
-        let mut body = format!("<pre>{}</pre>", escape(&self.render(points)));
-        for (_, _, text) in &self.failed {
-            let _ = write!(body, "<pre>{}</pre>", escape(text));
-        }
-        body.push_str("<h2>Pauses of completed migrations</h2>");
-        body.push_str(&histogram(&self.pauses));
-        body.push_str("<h2>Rare paths</h2><table><tr><th>path</th><th>runs</th></tr>");
-        for point in points {
-            let count = self.reached.get(point).copied().unwrap_or_default();
-            let class = if count == 0 { "number broken" } else { "number" };
-            let _ = write!(body, "<tr><td>{}</td><td class=\"{class}\">{count}</td></tr>", escape(point));
-        }
-        body.push_str("</table>");
-        page("Sweep of simulated migrations", &verdict, self.failed.is_empty(), &body)
-    }
-}
-
-/// How many values there are in each octave of milliseconds.
-fn histogram(values: &[u64]) -> String {
-    let mut octaves: BTreeMap<u32, u64> = BTreeMap::new();
-    for value in values {
-        *octaves.entry(value.max(&1).ilog2()).or_default() += 1;
-    }
-    let most = octaves.values().copied().max().unwrap_or(1);
-    let mut table = String::from("<table>");
-    for (octave, count) in octaves {
-        let width = 400 * count / most;
-        let (from, until) = (1_u64 << octave, 1_u64 << (octave + 1));
-        let _ = write!(
-            table,
-            "<tr><td class=number>{from} to {until} ms</td><td><svg width=420 height=14><rect class=phase width={width} \
-             height=14></rect></svg></td><td class=number>{count}</td></tr>"
-        );
-    }
-    table + "</table>"
 }
 
 fn percentiles(sorted: &[u64]) -> String {

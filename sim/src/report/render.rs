@@ -23,7 +23,7 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
             Lane::Fault => ("✗", "31"),
             Lane::Run => (" ", "90"),
         };
-        let line = format!("{seconds:>5}.{:03} s  {mark} {}", event.at_ms % 1_000, event.text);
+        let line = format!("{seconds:>5}.{:03} s  {mark} {}", event.at_ms % 1_000, verdict.tell(event));
         let _ = writeln!(out, "{}", paint(&line, colour, style));
     }
     out.push('\n');

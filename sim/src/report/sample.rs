@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use ms2m::api::StatefulMigrationStatus;
+use serde::Serialize;
 
 /// One measurement of how a target catches up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sample {
     /// Since the run began.
     pub at_ms: u64,

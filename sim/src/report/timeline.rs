@@ -16,6 +16,9 @@ pub struct Event {
     pub at_ms: u64,
     /// Who did it.
     pub lane: Lane,
+    /// Index of the migration that it belongs to, if it belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration: Option<usize>,
     /// What it was.
     pub text: String,
 }
@@ -37,10 +40,19 @@ pub enum Lane {
 }
 
 impl Timeline {
-    /// Notes an event.
+    /// Notes an event that belongs to no migration, or to the only one.
     pub fn note(&mut self, at: Duration, lane: Lane, text: impl fmt::Display) {
+        self.push(at, lane, None, text);
+    }
+
+    /// Notes an event of one of several migrations, by its index.
+    pub fn note_of(&mut self, migration: usize, at: Duration, lane: Lane, text: impl fmt::Display) {
+        self.push(at, lane, Some(migration), text);
+    }
+
+    fn push(&mut self, at: Duration, lane: Lane, migration: Option<usize>, text: impl fmt::Display) {
         let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        self.events.push(Event { at_ms, lane, text: text.to_string() });
+        self.events.push(Event { at_ms, lane, migration, text: text.to_string() });
     }
 
     /// All of them.

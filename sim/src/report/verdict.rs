@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Letter, MigrationReport, Sample, Timeline, WorkloadReport};
+use super::{Event, History, Letter, MigrationReport, Sample, Timeline, WorkloadReport};
 
 /// What a run proved, or what it broke.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -57,6 +57,9 @@ pub struct Verdict {
     /// What was measured while targets caught up; not part of the JSON.
     #[serde(skip)]
     pub samples: Vec<Sample>,
+    /// What became of each party; not part of the JSON.
+    #[serde(skip)]
+    pub history: History,
     /// Real time that the run took.
     pub wall_ms: u64,
     /// What happened.
@@ -107,6 +110,14 @@ impl Verdict {
     /// Whether every invariant held.
     pub fn holds(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// What an event says; of several migrations, with the name of the one that it belongs to.
+    pub fn tell(&self, event: &Event) -> String {
+        match event.migration.and_then(|index| self.workloads.get(index)) {
+            Some(workload) => format!("{}: {}", workload.name, event.text),
+            None => event.text.clone(),
+        }
     }
 
     /// What kind of promise was broken, if one was; safety before liveness.

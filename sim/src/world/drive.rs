@@ -13,7 +13,7 @@ use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
     plan::Plan,
-    report::{Belief, Lane, Letter, Sample, Timeline, Verdict, Violation, narrate},
+    report::{Belief, Lane, Sample, Timeline, Verdict, Violation, narrate},
 };
 
 /// What undoing and taking down may take after everything that has a deadline.
@@ -218,6 +218,7 @@ impl Drive {
         verdict.timeline = std::mem::take(&mut self.timeline);
         verdict.samples = std::mem::take(&mut self.samples);
         verdict.letters = self.letters();
+        verdict.history = self.history();
         verdict.struck = self.strikes.struck();
         (0..self.parties.len()).for_each(|index| self.reach_at_the_end_of(index));
         verdict.reached = self.reached.take();
@@ -255,29 +256,6 @@ impl Drive {
         let handover = party.status.handover.clone().unwrap_or_default();
         let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();
         self.reached.reach_if(second, "switched by a second session");
-    }
-
-    /// The protocol's messages, with names instead of UIDs.
-    fn letters(&self) -> Vec<Letter> {
-        let mut names = vec![("ms2m-operator".to_owned(), "operator".to_owned())];
-        for container in self.cluster.machines.lock().containers.values() {
-            names.push((container.pod_uid.clone(), container.pod.clone()));
-        }
-        let plain = |text: &str| {
-            let known = names.iter().find(|(uid, _)| text.contains(uid.as_str()));
-            known.map(|(_, name)| name.clone())
-        };
-        let letters = self.cluster.broker.letters().into_iter();
-        letters
-            .map(|letter| Letter {
-                from: plain(&letter.from).unwrap_or(letter.from),
-                to: match letter.to.as_str() {
-                    to if to.starts_with("ms2m.replies.") => "operator".to_owned(),
-                    to => plain(to).unwrap_or_else(|| to.to_owned()),
-                },
-                ..letter
-            })
-            .collect()
     }
 
     pub(super) fn note(&mut self, sim: &Sim<'_>, lane: Lane, text: impl std::fmt::Display) {
@@ -341,13 +319,15 @@ impl Drive {
             return;
         }
         self.version = version;
-        let several = self.parties.len() > 1;
         let mut lines = Vec::new();
         for party in self.parties.iter_mut().filter(|party| party.asked.is_some()) {
             let Some(object) = party.object(&self.cluster) else {
                 party.gone = true;
                 continue;
             };
+            if party.uid.is_empty() {
+                object["metadata"]["uid"].as_str().unwrap_or_default().clone_into(&mut party.uid);
+            }
             let migration = serde_json::from_value::<StatefulMigration>(object).ok();
             let Some(status) = migration.and_then(|migration| migration.status) else { continue };
             if status == party.status {
@@ -357,12 +337,12 @@ impl Drive {
             self.reached.follow(&party.status, &status);
             self.samples.extend(Sample::of(party.names.index, sim.elapsed(), &party.status, &status));
             let old = party.follow(status);
-            let name = if several { format!("{}: ", party.names.migration()) } else { String::new() };
             let told = narrate(&old, &party.status).into_iter();
-            lines.extend(told.map(|(lane, text)| (lane, format!("{name}{text}"))));
+            lines.extend(told.map(|(lane, text)| (party.names, lane, text)));
         }
-        for (lane, text) in lines {
-            self.note(sim, lane, text);
+        for (names, lane, text) in lines {
+            crate::trace!("run", "{}: {text}", names.migration());
+            self.timeline.note_of(names.index, sim.elapsed(), lane, text);
         }
     }
 

@@ -3,6 +3,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use tokio::sync::{oneshot, watch};
@@ -80,12 +81,21 @@ pub struct Container {
     pub base_image: String,
     /// The checkpoint that it was restored from.
     pub restored_from: Option<u64>,
+    /// When it was started, since the run began.
+    pub began: Duration,
+    /// When it ended, if it has.
+    pub ended: Option<Duration>,
     /// Its RAM.
     pub memory: Box<dyn Memory>,
     pub(super) exit: watch::Sender<Option<Exit>>,
 }
 
 impl Container {
+    /// Its exit code, if it has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit.borrow().as_ref().map(|exit| exit.code)
+    }
+
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         self.exit.borrow().is_none()
@@ -140,7 +150,7 @@ impl Machines {
             async move {
                 if let Some(main) = main {
                     let exit = main().await;
-                    machines.exited(&container_id, exit);
+                    machines.exited(&container_id, exit, turmoil::sim_elapsed().unwrap_or_default());
                 }
                 Ok(())
             }
@@ -166,7 +176,7 @@ impl Machines {
         if !waiting && !host.is_empty() {
             crate::network::crash(sim, host);
         }
-        self.exited(container_id, Exit { code, message: String::new() });
+        self.exited(container_id, Exit { code, message: String::new() }, sim.elapsed());
     }
 
     /// What runs on a node, by container id.
@@ -177,8 +187,9 @@ impl Machines {
         here.map(|(id, _)| id.clone()).collect()
     }
 
-    pub(super) fn exited(&self, container_id: &str, exit: Exit) {
-        if let Some(container) = self.lock().containers.get(container_id) {
+    pub(super) fn exited(&self, container_id: &str, exit: Exit, at: Duration) {
+        if let Some(container) = self.lock().containers.get_mut(container_id) {
+            container.ended.get_or_insert(at);
             container.exit.send_if_modified(|known| {
                 let first = known.is_none();
                 known.get_or_insert(exit);

@@ -3,6 +3,7 @@
 //! ```text
 //!   drive        a plan, step by step: faults strike, the oracles look
 //!   strike       what each fault does, and how it ends
+//!   history      what became of each party, for the report
 //!   rare         points that a sweep must reach sometimes
 //!   party        one workload: its names, its migration's status, its oracle
 //!   rounds       one migration after the other
@@ -16,6 +17,7 @@ mod archive;
 mod cluster;
 mod counter;
 mod drive;
+mod history;
 mod images;
 mod machines;
 mod mistake;

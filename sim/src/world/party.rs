@@ -13,6 +13,8 @@ pub(super) struct Party {
     pub(super) workload: Workload,
     pub(super) oracle: Oracle,
     pub(super) status: StatefulMigrationStatus,
+    /// The object's UID, once it was seen.
+    pub(super) uid: String,
     /// When the migration was asked for, and how often the operator had written by then.
     pub(super) asked: Option<(Duration, u32)>,
     /// The user has deleted the migration.
@@ -33,6 +35,7 @@ impl Party {
             workload: workload.clone(),
             oracle: Oracle::new(names, workload, cluster, faults),
             status: StatefulMigrationStatus::default(),
+            uid: String::new(),
             asked: None,
             cancelled: false,
             gone: false,

@@ -112,6 +112,8 @@ impl Runtime for SimRuntime {
                     pod_ip: String::new(),
                     base_image,
                     restored_from: archive.map(|archive| archive.serial),
+                    began: turmoil::sim_elapsed().unwrap_or_default(),
+                    ended: None,
                     memory: launch.memory,
                     exit,
                 },

@@ -33,10 +33,20 @@ pub(super) struct Strikes {
     /// How many crashes hold a host down.
     down: BTreeMap<String, u32>,
     last: Duration,
-    struck: usize,
+    /// What has struck, for the report.
+    pub(super) history: Vec<Struck>,
+}
+
+/// A fault that struck, and until when it was in force.
+pub(super) struct Struck {
+    pub(super) fault: Fault,
+    pub(super) at: Duration,
+    pub(super) until: Option<Duration>,
 }
 
 struct Strike {
+    /// Index in the history.
+    index: usize,
     ends_at: Duration,
     fault: Fault,
     undo: Undo,
@@ -65,7 +75,7 @@ impl Strikes {
             in_force: Vec::new(),
             down: BTreeMap::new(),
             last: Duration::ZERO,
-            struck: 0,
+            history: Vec::new(),
         }
     }
 
@@ -76,7 +86,7 @@ impl Strikes {
 
     /// How many faults have struck.
     pub(super) fn struck(&self) -> usize {
-        self.struck
+        self.history.len()
     }
 
     /// When something last broke or was made whole.
@@ -114,7 +124,8 @@ impl Drive {
         let (over, still): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.strikes.in_force).into_iter().partition(|strike| strike.ends_at <= now);
         self.strikes.in_force = still;
-        for Strike { fault, undo, .. } in over {
+        for Strike { index, fault, undo, .. } in over {
+            self.strikes.history[index].until = Some(now);
             if fault.kind.lasts() {
                 self.note(sim, Lane::Fault, format_args!("{} ends", fault.kind));
             }
@@ -125,7 +136,9 @@ impl Drive {
 
     fn strike(&mut self, sim: &mut Sim<'_>, fault: Fault) {
         self.note(sim, Lane::Fault, &fault);
-        self.strikes.struck += 1;
+        let index = self.strikes.history.len();
+        let struck = Struck { fault: fault.clone(), at: sim.elapsed(), until: None };
+        self.strikes.history.push(struck);
         if fault.kind == FaultKind::CrashOperator {
             for party in &self.parties {
                 self.reached.reach_in("operator restarted in", &party.status);
@@ -183,7 +196,7 @@ impl Drive {
         };
         let ends_at = sim.elapsed() + Duration::from_millis(fault.lasts_ms);
         self.strikes.last = sim.elapsed();
-        self.strikes.in_force.push(Strike { ends_at, fault, undo });
+        self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
     }
 
     fn strike_link(&self, sim: &mut Sim<'_>, fault: &Fault, link: Link) -> Undo {

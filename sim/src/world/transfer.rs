@@ -51,6 +51,8 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
         pod_ip: String::new(),
         base_image: spec.image.clone(),
         restored_from: None,
+        began: turmoil::sim_elapsed().unwrap_or_default(),
+        ended: None,
         memory: Box::new(NoMemory),
         exit,
     };
@@ -96,7 +98,7 @@ impl Machines {
         for (container_id, report) in ended {
             let code = i32::from(matches!(report, TransferReport::Error(_)));
             let message = serde_json::to_string(&report).unwrap_or_default();
-            self.exited(&container_id, Exit { code, message });
+            self.exited(&container_id, Exit { code, message }, now);
         }
     }
 }

@@ -3,13 +3,15 @@
 //! ```text
 //!   mod     which plans there are, and what comes of each
 //!   table   as it is committed, read again and compared
+//!   page    as HTML
 //! ```
 
+mod page;
 mod table;
 
 use std::{
     collections::BTreeMap,
-    fmt::{self, Write as _},
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -92,10 +94,16 @@ fn plan(kind: FaultKind, step: Step) -> Plan {
 }
 
 impl Matrix {
-    /// Runs every cell of a part.
-    pub fn run(child: &Child, scratch: &Path, pool: Pool, part: Part) -> std::io::Result<Self> {
+    /// Runs every cell of a part of what some kinds have.
+    pub fn run(
+        child: &Child,
+        kinds: &[FaultKind],
+        part: Part,
+        scratch: &Path,
+        pool: Pool,
+    ) -> std::io::Result<Self> {
         std::fs::create_dir_all(scratch)?;
-        let kinds = FaultKind::all().into_iter();
+        let kinds = kinds.iter().copied();
         let all =
             kinds.flat_map(|kind| columns().into_iter().enumerate().map(move |(at, step)| (kind, at, step)));
         let mut cells = Vec::new();
@@ -143,44 +151,6 @@ impl Matrix {
             let steps = steps.clone();
             row.iter().filter_map(move |(column, cell)| Some((kind.as_str(), *steps.get(*column)?, cell)))
         })
-    }
-
-    /// As a page: the same in colours, with the reason of each cell.
-    pub fn html(&self) -> String {
-        let steps = columns();
-        let mut body = String::from("<table class=matrix><tr><th></th>");
-        for step in &steps {
-            let _ = write!(body, "<th><span>{step}</span></th>");
-        }
-        body.push_str("</tr>");
-        for (kind, row) in &self.rows {
-            let _ = write!(body, "<tr><th>{kind}</th>");
-            for (column, step) in steps.iter().enumerate() {
-                let _ = match row.get(&column) {
-                    Some(Cell { letter, reason }) => {
-                        let class = match letter {
-                            'C' => "completed",
-                            'R' => "rolled-back",
-                            'F' => "failed",
-                            '!' => "broken",
-                            _ => "none",
-                        };
-                        let reason = crate::report::escape(reason);
-                        write!(body, "<td class={class} title=\"{kind}@{step}: {reason}\">{letter}</td>")
-                    }
-                    None => write!(body, "<td></td>"),
-                };
-            }
-            body.push_str("</tr>");
-        }
-        body.push_str("</table>");
-        let broken = self.broken();
-        let verdict = if broken.is_empty() {
-            "No cell is broken".to_owned()
-        } else {
-            format!("{} cells are broken", broken.len())
-        };
-        crate::report::page("Faults by step", &verdict, broken.is_empty(), &body)
     }
 }
 

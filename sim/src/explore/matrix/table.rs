@@ -174,7 +174,6 @@ mod tests {
     fn a_table_reads_well() {
         insta::assert_snapshot!(matrix().render());
         assert_eq!(matrix().broken(), ["cancel@Mirroring: NoLoss: 3 lost"]);
-        assert!(matrix().html().contains("1 cells are broken"));
     }
 
     #[test]
