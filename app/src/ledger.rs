@@ -1,5 +1,9 @@
 //! The record, kept in RAM and so in the checkpoint, of which messages the state contains.
 
+#[cfg(test)]
+mod model;
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -8,15 +12,16 @@ use crate::contract::{MessageId, MissingMessages};
 
 /// Which messages a state contains: per producer the run of sequences without a gap, and the set above it.
 ///
-/// Wire form: `{"producers":{"p1":{"first":1,"through":41,"above":[]}}}`.
+/// Wire form: `{"producers":{"p1":{"first":1,"through":41,"above":[]}}}`. One that no process can have is refused when it
+/// is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "wire::WrittenLedger")]
 pub struct Ledger {
     producers: BTreeMap<String, Track>,
 }
 
 /// One producer's part of a [`Ledger`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Track {
     /// First sequence that this state ever saw: a fresh process does not expect what came before it.
@@ -24,7 +29,7 @@ struct Track {
     /// Every sequence from `first` to here is contained.
     through: u64,
     /// Contained sequences beyond `through` + 1.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     above: BTreeSet<u64>,
 }
 
@@ -119,7 +124,7 @@ impl Ledger {
 
     /// How many messages it records.
     pub fn len(&self) -> u64 {
-        self.producers.values().map(Track::len).sum()
+        self.producers.values().map(Track::len).fold(0, u64::saturating_add)
     }
 
     /// Whether it records nothing.

@@ -8,7 +8,7 @@ mod queues;
 mod reply;
 
 pub use command::{Command, CommandBody, Marker};
-pub use headers::{HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, MessageId};
+pub use headers::{HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, MessageId, SEQ_MAX};
 pub use queues::{control_queue, dead_letter_queue, replay_queue, replies_queue};
 pub use reply::{MissingMessages, Reply, ReplyBody};
 
