@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs COMMAND with MS2M_TEST_RABBITMQ_URL and MS2M_TEST_RABBITMQ_MANAGEMENT_URL set to an empty RabbitMQ on this machine,
-# which ends with it. The program is Debian's rabbitmq-server, which is installed where it is missing (as root).
+# which ends with it, and MS2M_TEST_RABBITMQ_CTL to a program that is its rabbitmqctl. The server is Debian's
+# rabbitmq-server, which is installed where it is missing (as root).
 # Usage: scripts/with-rabbitmq.sh COMMAND [ARGUMENT...]
 set -euo pipefail
 
@@ -40,6 +41,12 @@ log.file = false
 CONFIGURATION
 echo '[rabbitmq_management].' > "$work/plugins"
 
+cat > "$work/rabbitmqctl" <<PROGRAM
+#!/bin/sh
+exec env HOME="$work" ERL_EPMD_PORT="$epmd" RABBITMQ_NODENAME="ms2m-$$@localhost" /usr/lib/rabbitmq/bin/rabbitmqctl "\$@"
+PROGRAM
+chmod 755 "$work/rabbitmqctl"
+
 mkfifo "$work/log"
 env HOME="$work" ERL_EPMD_PORT="$epmd" ERL_EPMD_ADDRESS=127.0.0.1 \
   RABBITMQ_NODENAME="ms2m-$$@localhost" RABBITMQ_DIST_PORT="$distribution" \
@@ -66,5 +73,5 @@ pgrep -f -- "epmd.*-daemon" | while read -r pid; do
   if tr '\0' '\n' < "/proc/$pid/environ" 2>/dev/null | grep -qx "ERL_EPMD_PORT=$epmd"; then echo "$pid" > "$work/epmd"; fi
 done || true
 
-MS2M_TEST_RABBITMQ_URL="amqp://guest:guest@127.0.0.1:$amqp/%2f" \
+MS2M_TEST_RABBITMQ_URL="amqp://guest:guest@127.0.0.1:$amqp/%2f" MS2M_TEST_RABBITMQ_CTL="$work/rabbitmqctl" \
   MS2M_TEST_RABBITMQ_MANAGEMENT_URL="http://guest:guest@127.0.0.1:$management" "$@"

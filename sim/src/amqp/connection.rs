@@ -55,6 +55,9 @@ async fn read<S: Stream>(
                     consumed = buffer.len() - rest.len();
                     trace_frame(session.client(), '>', &frame);
                     session.take_in(&mut broker.lock(), frame);
+                    if std::mem::take(&mut session.blocked) {
+                        broker.memory().await;
+                    }
                 }
                 Err(error) if error.is_incomplete() => break,
                 Err(error) => return Err(io::Error::other(format!("malformed frame: {error:?}"))),

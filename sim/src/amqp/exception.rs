@@ -18,6 +18,23 @@ impl Exception {
         Self::new(404, format!("NOT_FOUND - no queue '{name}' in vhost '/'"))
     }
 
+    pub(super) fn default_exchange() -> Self {
+        Self::new(403, "ACCESS_REFUSED - operation not permitted on the default exchange")
+    }
+
+    /// Names that begin so are the broker's.
+    pub(super) fn reserved(what: &str, name: &str) -> Self {
+        Self::new(403, format!("ACCESS_REFUSED - {what} name '{name}' contains reserved prefix 'amq.*'"))
+    }
+
+    /// What is there was declared otherwise.
+    pub(super) fn inequivalent(argument: &str, what: &str, name: &str) -> Self {
+        Self::new(
+            406,
+            format!("PRECONDITION_FAILED - inequivalent arg '{argument}' for {what} '{name}' in vhost '/'"),
+        )
+    }
+
     /// Whether the whole connection ends by it, rather than the channel.
     pub(super) fn is_hard(&self) -> bool {
         self.code >= 500

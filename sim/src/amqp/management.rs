@@ -38,7 +38,8 @@ fn answer(broker: &Broker, is_get: bool, path: &str) -> Response<Full<Bytes>> {
         ["api", "exchanges", vhost, name] => broker.exchanges.get(*name).map(|exchange| {
             json!({
                 "name": name, "vhost": vhost, "type": exchange.kind, "durable": exchange.durable,
-                "auto_delete": exchange.auto_delete, "internal": false, "arguments": {},
+                "auto_delete": exchange.auto_delete, "internal": exchange.internal,
+                "arguments": table_json(&exchange.arguments),
             })
         }),
         _ => None,
@@ -78,12 +79,12 @@ fn queue_json(broker: &Broker, name: &str, queue: &Queue) -> Value {
         })
         .collect();
     let active =
-        queue.consumers.first().filter(|_| queue.is_single_active()).map(|consumer| consumer.tag.clone());
+        queue.consumers.first().filter(|_| queue.settings.single_active).map(|consumer| consumer.tag.clone());
     json!({
         "name": name,
         "vhost": "/",
         "durable": queue.durable,
-        "type": queue.kind(),
+        "type": queue.kind().name(),
         "arguments": table_json(&queue.arguments),
         "effective_policy_definition": {},
         "exclusive": queue.exclusive.is_some(),
@@ -105,7 +106,7 @@ fn bindings_json(broker: &Broker, vhost: &str, name: &str) -> Value {
             "properties_key": if key.is_empty() { "~" } else { key },
         })
     };
-    let own = broker.bindings.iter().filter(|binding| binding.queue == name);
+    let own = broker.bindings.iter().filter(|binding| binding.destination.is_queue(name));
     let own = own.map(|binding| row(&binding.exchange, &binding.routing_key, table_json(&binding.arguments)));
     std::iter::once(row("", name, json!({}))).chain(own).collect()
 }

@@ -1,22 +1,79 @@
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use amq_protocol::types::FieldTable;
+use amq_protocol::types::{AMQPValue, FieldTable};
 
-use super::queue::{Message, text};
+use super::{
+    broker::Broker,
+    exception::Exception,
+    message::{Message, text},
+};
 
 /// An exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Exchange {
     pub(super) kind: String,
     pub(super) durable: bool,
     pub(super) auto_delete: bool,
+    /// It takes messages of exchanges only.
+    pub(super) internal: bool,
+    pub(super) arguments: FieldTable,
 }
 
-/// A binding of a queue to an exchange.
+impl Exchange {
+    pub(super) fn durable(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), durable: true, ..Self::default() }
+    }
+
+    /// In what the two differ.
+    pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
+        let same = [
+            ("type", self.kind == other.kind),
+            ("durable", self.durable == other.durable),
+            ("auto_delete", self.auto_delete == other.auto_delete),
+            ("internal", self.internal == other.internal),
+            ("alternate-exchange", self.alternate() == other.alternate()),
+        ];
+        same.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
+    }
+
+    /// Where a message goes that no binding of this one wants.
+    pub(super) fn alternate(&self) -> Option<String> {
+        text(&self.arguments, "alternate-exchange")
+    }
+}
+
+/// What an exchange passes messages to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    Queue(String),
+    Exchange(String),
+}
+
+impl Destination {
+    pub(super) fn queue(&self) -> Option<&str> {
+        match self {
+            Self::Queue(name) => Some(name),
+            Self::Exchange(_) => None,
+        }
+    }
+
+    pub(super) fn is_queue(&self, name: &str) -> bool {
+        self.queue() == Some(name)
+    }
+
+    pub(super) fn is_exchange(&self, name: &str) -> bool {
+        matches!(self, Self::Exchange(exchange) if exchange == name)
+    }
+}
+
+/// A binding to an exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Binding {
     pub(super) exchange: String,
-    pub(super) queue: String,
+    pub(super) destination: Destination,
     pub(super) routing_key: String,
     pub(super) arguments: FieldTable,
     /// When a client made it; none for what the set-up of a scenario made.
@@ -26,12 +83,25 @@ pub(super) struct Binding {
 impl Binding {
     /// Whether it says the same, whenever it was made.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let says =
-            |binding: &Self| (binding.exchange.clone(), binding.queue.clone(), binding.routing_key.clone());
-        says(self) == says(other) && self.arguments == other.arguments
+        let says = |binding: &Self| Self { since: None, ..binding.clone() };
+        says(self) == says(other)
     }
 
-    /// Whether a message that was published to this exchange goes to this queue.
+    /// Whether it can be made.
+    ///
+    /// # Errors
+    /// `x-match` is no way to match that there is.
+    pub(super) fn check(&self) -> Result<(), Exception> {
+        match text(&self.arguments, "x-match").as_deref() {
+            None | Some("all" | "any" | "all-with-x" | "any-with-x") => Ok(()),
+            Some(other) => Err(Exception::new(
+                406,
+                format!("PRECONDITION_FAILED - Invalid x-match field value '{other}'; expected all or any"),
+            )),
+        }
+    }
+
+    /// Whether a message that was published to this exchange passes.
     pub(super) fn matches(&self, kind: &str, message: &Message) -> bool {
         match kind {
             "fanout" => true,
@@ -42,14 +112,19 @@ impl Binding {
     }
 
     fn headers_match(&self, message: &Message) -> bool {
-        let any = text(&self.arguments, "x-match").as_deref() == Some("any");
+        let how = text(&self.arguments, "x-match").unwrap_or_default();
+        let with_x = how.ends_with("-with-x");
         let headers = message.properties.headers().clone().unwrap_or_default();
-        let mut wanted = self.arguments.inner().iter().filter(|(name, _)| !name.as_str().starts_with("x-"));
-        let carries =
-            |(name, value): (&amq_protocol::types::ShortString, &amq_protocol::types::AMQPValue)| {
-                headers.inner().get(name.as_str()) == Some(value)
-            };
-        if any { wanted.any(carries) } else { wanted.all(carries) }
+        let mut wanted = self.arguments.inner().iter().filter(|(name, _)| {
+            let name = name.as_str();
+            name != "x-match" && (with_x || !name.starts_with("x-"))
+        });
+        let carries = |(name, value): (&amq_protocol::types::ShortString, &AMQPValue)| {
+            let found = headers.inner().get(name.as_str());
+            // Without a value, it is about the name only.
+            found.is_some_and(|found| *value == AMQPValue::Void || found == value)
+        };
+        if how.starts_with("any") { wanted.any(carries) } else { wanted.all(carries) }
     }
 }
 
@@ -65,6 +140,68 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
         }
     }
     words_match(&pattern.split('.').collect::<Vec<_>>(), &key.split('.').collect::<Vec<_>>())
+}
+
+/// The exchanges that every virtual host has.
+pub(super) fn standard_exchanges() -> BTreeMap<String, Exchange> {
+    let kinds = ["direct", "fanout", "topic", "headers"];
+    kinds.into_iter().map(|kind| (format!("amq.{kind}"), Exchange::durable(kind))).collect()
+}
+
+impl Broker {
+    /// The queues that a message goes to: each once, however many ways lead there.
+    pub(super) fn targets(&self, message: &Message) -> BTreeSet<String> {
+        let mut targets = BTreeSet::new();
+        let (mut ahead, mut seen) = (vec![message.exchange.clone()], BTreeSet::new());
+        while let Some(name) = ahead.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            if name.is_empty() {
+                targets.extend(
+                    self.queues.contains_key(&message.routing_key).then(|| message.routing_key.clone()),
+                );
+                continue;
+            }
+            let Some(exchange) = self.exchanges.get(&name) else { continue };
+            let mut wanted = false;
+            let bound = self.bindings.iter().filter(|binding| binding.exchange == name);
+            for binding in bound.filter(|b| self.is_in_force(b) && b.matches(&exchange.kind, message)) {
+                wanted = true;
+                match &binding.destination {
+                    Destination::Queue(queue) => drop(targets.insert(queue.clone())),
+                    Destination::Exchange(next) => ahead.push(next.clone()),
+                }
+            }
+            if !wanted {
+                ahead.extend(exchange.alternate());
+            }
+        }
+        targets
+    }
+
+    /// Whether messages are routed by it already.
+    fn is_in_force(&self, binding: &Binding) -> bool {
+        match (binding.since, self.binding_delay) {
+            (Some(since), Some(delay)) => self.clock.now() >= since + delay,
+            _ => true,
+        }
+    }
+
+    pub(super) fn bind(&mut self, binding: Binding) {
+        if !self.bindings.iter().any(|known| known.is_same(&binding)) {
+            self.bindings.push(binding);
+        }
+    }
+
+    /// Removes a binding; what is not bound is no matter.
+    pub(super) fn unbind(&mut self, binding: &Binding) {
+        let before = self.bindings.len();
+        self.bindings.retain(|known| !known.is_same(binding));
+        if self.bindings.len() != before {
+            self.delete_exchange_if_unused(&binding.exchange);
+        }
+    }
 }
 
 #[cfg(test)]

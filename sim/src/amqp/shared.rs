@@ -3,15 +3,20 @@ use std::{
     time::Duration,
 };
 
-use amq_protocol::{frame::AMQPFrame, types::AMQPValue};
+use amq_protocol::{
+    frame::AMQPFrame,
+    types::{AMQPValue, FieldTable},
+};
 use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
-    broker::{BindingView, Broker, Client, FRAME_BODY_MAX, QueueSnapshot},
-    queue::{Message, Queue, text},
-    routing::{Binding, Exchange},
+    broker::{Broker, Client},
+    message::{Message, text},
+    queue::Queue,
+    routing::{Binding, Destination, Exchange},
     session::Session,
+    view::{BindingView, QueueSnapshot},
 };
 use crate::report::Letter;
 
@@ -35,9 +40,7 @@ impl SharedBroker {
         let mut broker = self.lock();
         broker.next_client += 1;
         let client = broker.next_client;
-        let channels = Default::default();
-        let fresh = Client { name: String::new(), outbox, channels, body_bytes_max: FRAME_BODY_MAX };
-        broker.clients.insert(client, fresh);
+        broker.clients.insert(client, Client::new(outbox));
         (client, Session::new(client), frames)
     }
 
@@ -46,25 +49,24 @@ impl SharedBroker {
         self.lock().snapshot()
     }
 
-    /// Every binding, in order.
+    /// Every binding of a queue, in order.
     pub fn bindings(&self) -> Vec<BindingView> {
-        let broker = self.lock();
-        let mut bindings: Vec<BindingView> = broker
-            .bindings
-            .iter()
-            .map(|binding| BindingView {
-                exchange: binding.exchange.clone(),
-                queue: binding.queue.clone(),
-                routing_key: binding.routing_key.clone(),
-            })
-            .collect();
-        bindings.sort();
-        bindings
+        self.lock().binding_views()
     }
 
     /// Restarts: every connection drops, what is durable stays.
     pub fn restart(&self) {
         self.lock().restart();
+    }
+
+    /// From now on nothing is read of a connection that publishes.
+    pub fn raise_memory_alarm(&self) {
+        self.lock().raise_memory_alarm();
+    }
+
+    /// What was blocked goes on.
+    pub fn end_memory_alarm(&self) {
+        self.lock().end_memory_alarm();
     }
 
     /// Drops the connections that a client named so, without a word.
@@ -89,10 +91,9 @@ impl SharedBroker {
         let mut repeated = 0;
         for message in recent {
             let queue = message.routing_key.clone();
-            if let Some(known) = broker.queues.get_mut(&queue) {
-                known.push(message);
+            if broker.queues.contains_key(&queue) {
+                broker.enqueue(&queue, &message);
                 repeated += 1;
-                broker.deliver(&queue);
             }
         }
         repeated
@@ -122,8 +123,7 @@ impl SharedBroker {
     /// Adds a binding, past the network.
     pub fn bind(&self, binding: &BindingView) {
         let BindingView { exchange, queue, routing_key } = binding.clone();
-        let arguments = Default::default();
-        self.lock().bind(Binding { exchange, queue, routing_key, arguments, since: None });
+        self.lock().bind(bound(exchange, queue, routing_key));
     }
 
     /// From now on publishes are routed but not confirmed, or confirmed again.
@@ -137,21 +137,13 @@ impl SharedBroker {
     pub fn provide(&self, exchange: &str, kind: &str, queue: &str, routing_key: &str) {
         self.provide_queue(queue);
         let mut broker = self.lock();
-        let (kind, name) = (kind.to_owned(), exchange.to_owned());
-        broker.exchanges.entry(name).or_insert(Exchange { kind, durable: true, auto_delete: false });
-        broker.bind(Binding {
-            exchange: exchange.to_owned(),
-            queue: queue.to_owned(),
-            routing_key: routing_key.to_owned(),
-            arguments: Default::default(),
-            since: None,
-        });
+        broker.exchanges.entry(exchange.to_owned()).or_insert_with(|| Exchange::durable(kind));
+        broker.bind(bound(exchange.to_owned(), queue.to_owned(), routing_key.to_owned()));
     }
 
     /// Puts a durable queue there that only the default exchange feeds.
     pub fn provide_queue(&self, queue: &str) {
-        let durable = || Queue { durable: true, ..Queue::default() };
-        self.lock().queues.entry(queue.to_owned()).or_insert_with(durable);
+        self.lock().create_queue(queue, Queue { durable: true, ..Queue::default() });
     }
 
     /// Producer and sequence of every ready message of a queue, in order; what carries none is left out.
@@ -160,6 +152,11 @@ impl SharedBroker {
         let Some(queue) = broker.queues.get(queue) else { return Vec::new() };
         queue.messages.iter().filter_map(|stored| identity(&stored.message)).collect()
     }
+}
+
+fn bound(exchange: String, queue: String, routing_key: String) -> Binding {
+    let destination = Destination::Queue(queue);
+    Binding { exchange, destination, routing_key, arguments: FieldTable::default(), since: None }
 }
 
 fn identity(message: &Message) -> Option<(String, u64)> {

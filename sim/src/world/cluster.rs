@@ -156,13 +156,14 @@ impl Cluster {
     fn host_broker(&self, sim: &mut Sim<'_>) {
         let broker = self.broker.clone();
         sim.host("rabbitmq", move || {
-            let (amqp, management) = (broker.clone(), broker.clone());
+            let (amqp, management, time) = (broker.clone(), broker.clone(), broker.clone());
             // What was there before this start lost its connections with the last one.
             broker.restart();
             async move {
                 let management =
                     serve(15_672, move |stream| amqp::serve_management(management.clone(), stream));
                 tokio::task::spawn_local(management);
+                tokio::task::spawn_local(amqp::keep_time(time));
                 serve(5_672, move |stream| amqp::serve_connection(amqp.clone(), stream)).await
             }
         });

@@ -13,7 +13,7 @@ use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ExchangeKind,
     message::Delivery,
     options::{
-        BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+        BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
         ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable},
@@ -21,7 +21,7 @@ use lapin::{
 use ms2m::broker::rabbitmq::{ManagementUrl, RabbitMq, parse_amqp_url};
 use ms2m_app::io::{Dial as _, SocketDial};
 use ms2m_sim::{
-    amqp::{SharedBroker, serve_connection, serve_management},
+    amqp::{SharedBroker, keep_time, serve_connection, serve_management},
     network::serve_tcp,
 };
 use testcontainers::{
@@ -29,6 +29,8 @@ use testcontainers::{
     core::{IntoContainerPort as _, WaitFor},
     runners::AsyncRunner as _,
 };
+
+use crate::server::Server;
 use tokio::{
     net::TcpListener,
     task::{LocalSet, spawn_local},
@@ -40,7 +42,7 @@ pub(super) const MANAGEMENT_URL: &str = "MS2M_TEST_RABBITMQ_MANAGEMENT_URL";
 /// Every wait ends by then: a test that hangs is a test that fails.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// What has not come by then does not come.
-const SILENCE: Duration = Duration::from_millis(300);
+pub(super) const SILENCE: Duration = Duration::from_millis(300);
 
 pub(super) type Case = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -50,6 +52,7 @@ pub(super) struct Rig {
     management: String,
     prefix: String,
     dial: Arc<SocketDial>,
+    pub(super) server: Server,
 }
 
 /// Runs a case against the simulated broker, on real sockets.
@@ -58,11 +61,13 @@ pub(super) fn simulated(case: Case) {
         let broker = SharedBroker::default();
         let (amqp, management) = (listen().await, listen().await);
         let addresses = [&amqp, &management].map(|listener| listener.local_addr().unwrap());
-        let (theirs, ours) = (broker.clone(), broker);
+        let (theirs, ours) = (broker.clone(), broker.clone());
         spawn_local(serve_tcp(amqp, move |stream| serve_connection(theirs.clone(), stream)));
         spawn_local(serve_tcp(management, move |stream| serve_management(ours.clone(), stream)));
+        spawn_local(keep_time(broker.clone()));
         let url = format!("amqp://guest:guest@{}/%2f", addresses[0]);
-        case(&Rig::new(url, format!("http://guest:guest@{}", addresses[1]))).await;
+        let server = Server::Simulated(broker);
+        case(&Rig::new(url, format!("http://guest:guest@{}", addresses[1]), server)).await;
     });
 }
 
@@ -81,7 +86,8 @@ pub(super) fn real(name: &str, case: Case) {
             }
         },
     };
-    block_on(async { case(&Rig::new(url, management)).await });
+    let server = LocalSet::new().block_on(&runtime(), Server::shared(name));
+    block_on(async { case(&Rig::new(url, management, server)).await });
 }
 
 /// One RabbitMQ in a container for all cases, if there is a Docker engine.
@@ -113,10 +119,13 @@ fn container() -> Result<&'static (String, String), String> {
     started.as_ref().map_err(Clone::clone)
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new()
-        .block_on(&runtime, async { timeout(DEADLINE * 6, future).await.expect("the case ends in time") })
+        .block_on(&runtime(), async { timeout(DEADLINE * 6, future).await.expect("the case ends in time") })
 }
 
 async fn listen() -> TcpListener {
@@ -124,10 +133,10 @@ async fn listen() -> TcpListener {
 }
 
 impl Rig {
-    fn new(url: String, management: String) -> Self {
+    fn new(url: String, management: String, server: Server) -> Self {
         static CASES: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("contract-{}-{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
-        Self { url, management, prefix, dial: Arc::new(SocketDial::system_roots().unwrap()) }
+        Self { url, management, prefix, dial: Arc::new(SocketDial::system_roots().unwrap()), server }
     }
 
     /// A name of this case's own.
@@ -160,11 +169,29 @@ impl Rig {
         name
     }
 
+    /// A durable queue with these arguments.
+    pub(super) async fn queue_with(&self, channel: &Channel, of: &str, arguments: FieldTable) -> String {
+        let name = self.name(of);
+        within(channel.queue_declare(name.as_str().into(), DURABLE, arguments)).await;
+        name
+    }
+
     /// A durable exchange.
     pub(super) async fn exchange(&self, channel: &Channel, kind: ExchangeKind) -> String {
-        let name = self.name("exchange");
+        self.exchange_with(channel, "exchange", kind, FieldTable::default()).await
+    }
+
+    /// A durable exchange with these arguments.
+    pub(super) async fn exchange_with(
+        &self,
+        channel: &Channel,
+        of: &str,
+        kind: ExchangeKind,
+        arguments: FieldTable,
+    ) -> String {
+        let name = self.name(of);
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-        within(channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default())).await;
+        within(channel.exchange_declare(name.as_str().into(), kind, options, arguments)).await;
         name
     }
 }
@@ -191,9 +218,17 @@ pub(super) async fn open(connection: &Connection) -> Channel {
     channel
 }
 
+/// A queue that outlives a restart.
+pub(super) const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
+
 pub(super) async fn declare(channel: &Channel, name: &str, arguments: &[(&str, &str)]) {
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    within(channel.queue_declare(name.into(), options, table(arguments))).await;
+    within(channel.queue_declare(name.into(), DURABLE, table(arguments))).await;
 }
 
 pub(super) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str, arguments: FieldTable) {
@@ -209,10 +244,61 @@ pub(super) async fn publish(
     body: &str,
     headers: FieldTable,
 ) -> Confirmation {
-    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
-    let publish = channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties);
-    within(async { publish.await?.await }).await
+    send(channel, exchange, key, body, properties).await
+}
+
+/// Publishes, mandatory, with these properties; what the broker says of it.
+pub(super) async fn send(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    body: &str,
+    properties: BasicProperties,
+) -> Confirmation {
+    within(sending(channel, exchange, key, body, properties)).await
+}
+
+/// The same for a publish that the broker may refuse.
+pub(super) async fn sending(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    body: &str,
+    properties: BasicProperties,
+) -> lapin::Result<Confirmation> {
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties).await?.await
+}
+
+/// Takes the next message of a queue, if there is one, and acks it.
+pub(super) async fn take(channel: &Channel, queue: &str) -> Option<Delivery> {
+    let got = within(channel.basic_get(queue.into(), BasicGetOptions { no_ack: true })).await;
+    got.map(|got| got.delivery)
+}
+
+/// Takes what a queue holds: the bodies, in order.
+pub(super) async fn drain(channel: &Channel, queue: &str) -> Vec<String> {
+    let mut bodies = Vec::new();
+    while let Some(delivery) = take(channel, queue).await {
+        bodies.push(body(&delivery));
+    }
+    bodies
+}
+
+/// Takes what comes into a queue until there are so many: what the broker does by itself, it does a moment later.
+pub(super) async fn arriving(channel: &Channel, queue: &str, count: usize) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    let arrive = async {
+        while deliveries.len() < count {
+            match take(channel, queue).await {
+                Some(delivery) => deliveries.push(delivery),
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    timeout(DEADLINE, arrive).await.expect("they come in time");
+    deliveries
 }
 
 /// Puts messages into a queue by the default exchange.
@@ -264,6 +350,30 @@ pub(super) fn table(entries: &[(&str, &str)]) -> FieldTable {
         table.insert((*name).into(), AMQPValue::LongString((*value).into()));
     }
     table
+}
+
+/// A table with numbers, too.
+pub(super) fn table_of(entries: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert((*name).into(), value.clone());
+    }
+    table
+}
+
+pub(super) fn int(value: i32) -> AMQPValue {
+    AMQPValue::LongInt(value)
+}
+
+pub(super) fn string(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// How many messages are ready in a queue, and how many consume it.
+pub(super) async fn counts(channel: &Channel, queue: &str) -> (u32, u32) {
+    let passive = QueueDeclareOptions { passive: true, ..DURABLE };
+    let declared = within(channel.queue_declare(queue.into(), passive, FieldTable::default())).await;
+    (declared.message_count(), declared.consumer_count())
 }
 
 /// Waits for what nobody announces.

@@ -1,22 +1,23 @@
 //! A client's conversation with the broker: its frames become calls, answers and exceptions.
 
 mod consuming;
+mod exchanges;
 mod publishing;
-mod topology;
+mod queues;
 
 use std::collections::BTreeMap;
 
 use amq_protocol::{
     frame::AMQPFrame,
     protocol::{AMQPClass, channel, confirm, connection},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 
 use self::publishing::Publishing;
 use super::{
     broker::{Broker, Channel},
     exception::Exception,
-    queue::text,
+    message::text,
 };
 
 /// Seconds between heartbeats that the broker proposes.
@@ -31,13 +32,24 @@ pub(super) struct Session {
     publishing: BTreeMap<u16, Publishing>,
     /// The client, or an exception, closed the connection: nothing more is read.
     pub(super) closed: bool,
+    /// The broker closed the connection by an exception: only the client's answer is waited for.
+    refused: bool,
+    /// It has published under the memory alarm: nothing more is read of it until that is over.
+    pub(super) blocked: bool,
     /// Negotiated heartbeat in seconds; 0 is none.
     pub(super) heartbeat: u16,
 }
 
 impl Session {
     pub(super) fn new(client: u64) -> Self {
-        Self { client, publishing: Default::default(), closed: false, heartbeat: 0 }
+        Self {
+            client,
+            publishing: BTreeMap::new(),
+            closed: false,
+            refused: false,
+            blocked: false,
+            heartbeat: 0,
+        }
     }
 
     pub(super) fn client(&self) -> u64 {
@@ -49,6 +61,7 @@ impl Session {
             AMQPFrame::ProtocolHeader(_) => self.start(broker),
             AMQPFrame::Heartbeat | AMQPFrame::InvalidHeartbeat(_) => {}
             AMQPFrame::Method(0, AMQPClass::Connection(method)) => self.connection(broker, method),
+            _ if self.refused => {}
             AMQPFrame::Method(channel, method) => self.method(broker, channel, method),
             part @ (AMQPFrame::Header(..) | AMQPFrame::Body(..)) => self.part_of_message(broker, part),
         }
@@ -72,10 +85,12 @@ impl Session {
     fn connection(&mut self, broker: &mut Broker, method: connection::AMQPMethod) {
         let answer = match method {
             connection::AMQPMethod::StartOk(start) => {
-                if let Some(client) = broker.clients.get_mut(&self.client)
-                    && let Some(name) = text(&start.client_properties, "connection_name")
-                {
-                    client.name = name;
+                if let Some(client) = broker.clients.get_mut(&self.client) {
+                    let properties = &start.client_properties;
+                    client.name = text(properties, "connection_name").unwrap_or_default();
+                    if let Some(AMQPValue::FieldTable(table)) = properties.inner().get("capabilities") {
+                        client.capabilities.clone_from(table);
+                    }
                 }
                 let tune = connection::Tune { channel_max: 2047, frame_max: 131_072, heartbeat: HEARTBEAT };
                 connection::AMQPMethod::Tune(tune)
@@ -140,7 +155,8 @@ impl Session {
         let result = match method {
             AMQPClass::Basic(method) => self.basic(broker, channel, method),
             AMQPClass::Queue(method) => self.queue(broker, method),
-            AMQPClass::Exchange(method) => topology::exchange(broker, method),
+            AMQPClass::Exchange(method) => exchanges::exchange(broker, method),
+            AMQPClass::Channel(channel::AMQPMethod::Flow(flow)) => flow_of(&flow),
             AMQPClass::Confirm(confirm::AMQPMethod::Select(_)) => {
                 if let Some(channel) = broker.channel(self.client, channel) {
                     channel.confirms = true;
@@ -162,6 +178,8 @@ impl Session {
         if exception.is_hard() {
             let close =
                 connection::Close { reply_code: exception.code, reply_text: text, class_id: 0, method_id: 0 };
+            broker.end_channels(self.client);
+            self.refused = true;
             self.answer(broker, 0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
             return;
         }
@@ -178,10 +196,23 @@ impl Session {
     }
 }
 
+/// A client may ask for deliveries to flow, which they do; it may not stop them.
+fn flow_of(flow: &channel::Flow) -> Result<Option<AMQPClass>, Exception> {
+    if !flow.active {
+        return Err(Exception::new(540, "NOT_IMPLEMENTED - active=false"));
+    }
+    Ok(Some(AMQPClass::Channel(channel::AMQPMethod::FlowOk(channel::FlowOk { active: true }))))
+}
+
 fn capabilities() -> FieldTable {
-    use amq_protocol::types::AMQPValue;
     let mut capabilities = FieldTable::default();
-    for name in ["publisher_confirms", "consumer_cancel_notify", "basic.nack", "exchange_exchange_bindings"] {
+    for name in [
+        "publisher_confirms",
+        "consumer_cancel_notify",
+        "basic.nack",
+        "exchange_exchange_bindings",
+        "connection.blocked",
+    ] {
         capabilities.insert(name.into(), AMQPValue::Boolean(true));
     }
     let mut properties = FieldTable::default();

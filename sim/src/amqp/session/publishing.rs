@@ -4,7 +4,7 @@ use amq_protocol::{
 };
 
 use super::Session;
-use crate::amqp::{broker::Broker, queue::Message};
+use crate::amqp::{broker::Broker, exception::Exception, message::Message};
 
 /// A message of which not every frame has arrived.
 pub(super) struct Publishing {
@@ -45,6 +45,10 @@ impl Session {
         let Some(Publishing { method, header: Some(header), body }) = self.publishing.remove(&channel) else {
             return;
         };
+        if method.immediate {
+            self.refuse(broker, channel, &Exception::new(540, "NOT_IMPLEMENTED - immediate=true"));
+            return;
+        }
         let returned = method.mandatory.then(|| (header.clone(), body.clone()));
         let message = Message {
             exchange: method.exchange.to_string(),
@@ -53,13 +57,13 @@ impl Session {
             body,
         };
         broker.note_letter(self.client, &message);
-        match broker.route(message) {
+        match broker.publish(message) {
             Err(exception) => self.refuse(broker, channel, &exception),
             Ok(routed) => {
-                if let Some((header, body)) = returned.filter(|_| !routed) {
+                if let Some((header, body)) = returned.filter(|_| !routed.wanted) {
                     self.give_back(broker, channel, &method, header, &body);
                 }
-                self.confirm(broker, channel);
+                self.confirm(broker, channel, routed.refused);
             }
         }
     }
@@ -86,15 +90,20 @@ impl Session {
         }
     }
 
-    fn confirm(&self, broker: &mut Broker, channel: u16) {
+    fn confirm(&self, broker: &mut Broker, channel: u16, refused: bool) {
         let withheld = broker.withholds_confirms;
         let Some(state) = broker.channel(self.client, channel).filter(|channel| channel.confirms) else {
             return;
         };
         state.published += 1;
-        let ack = basic::Ack { delivery_tag: state.published, multiple: false };
+        let (delivery_tag, multiple) = (state.published, false);
+        let verdict = if refused {
+            basic::AMQPMethod::Nack(basic::Nack { delivery_tag, multiple, requeue: false })
+        } else {
+            basic::AMQPMethod::Ack(basic::Ack { delivery_tag, multiple })
+        };
         if !withheld {
-            self.answer(broker, channel, AMQPClass::Basic(basic::AMQPMethod::Ack(ack)));
+            self.answer(broker, channel, AMQPClass::Basic(verdict));
         }
     }
 }
