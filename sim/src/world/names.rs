@@ -16,6 +16,8 @@ pub struct Names {
     pub moved: u32,
 }
 
+/// What the name of a shadow pod has behind its source's.
+const SHADOW: &str = "-shadow";
 /// How long the two parts are that a Deployment's pod has at the end of its name: its template's hash, and its own.
 const PARTS_OF_A_DEPLOYMENT: (usize, usize) = (10, 5);
 
@@ -50,30 +52,40 @@ impl Names {
         shadow_pod(&self.source())
     }
 
+    /// What a pod's name has behind that of the workload's first pod; none where it is another workload's. Asked of every
+    /// process at every step of a run, so nothing is put together for it.
+    fn rest(self, pod: &str) -> Option<&str> {
+        let rest = pod.strip_prefix("counter")?;
+        if self.index == 0 {
+            return Some(rest);
+        }
+        let numbered = rest.strip_prefix('-')?;
+        let digits = numbered.find(|c: char| !c.is_ascii_digit()).unwrap_or(numbered.len());
+        let (number, rest) = numbered.split_at(digits);
+        (number.parse() == Ok(self.index)).then_some(rest)
+    }
+
     /// Whether a pod of this name is the source, or another one that its owner made in its place.
     pub fn is_source(self, pod: &str) -> bool {
-        let rest = pod.strip_prefix(&self.source());
+        let moved = |rest, _| Option::and_then(rest, |rest: &str| rest.strip_prefix(SHADOW));
+        let Some(rest) = (0..self.moved).fold(self.rest(pod), moved) else { return false };
         match self.owner {
-            None => rest == Some(""),
-            Some(Owner::StatefulSet) => rest == Some("-0"),
+            None => rest.is_empty(),
+            Some(Owner::StatefulSet) => rest == "-0",
             Some(Owner::Deployment) => {
                 let (hash, own) = PARTS_OF_A_DEPLOYMENT;
-                rest.is_some_and(|rest| rest.split('-').map(str::len).eq([0, hash, own]))
+                rest.split('-').map(str::len).eq([0, hash, own])
             }
         }
     }
 
     /// Whether a pod is the workload's, in whichever of its migrations.
     pub(super) fn has_pod(self, pod: &str) -> bool {
-        self.is_source(pod) || self.was_moved_to(pod)
-    }
-
-    fn was_moved_to(self, pod: &str) -> bool {
-        let mut known = self.service();
-        while known.len() < pod.len() {
-            known = shadow_pod(&known);
+        let mut rest = self.rest(pod);
+        while let Some(moved) = rest.and_then(|rest| rest.strip_prefix(SHADOW)) {
+            rest = Some(moved);
         }
-        known == pod
+        rest == Some("") || self.is_source(pod)
     }
 
     /// The migration.
