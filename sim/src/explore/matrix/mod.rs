@@ -27,7 +27,7 @@ const WRITES: u32 = 44;
 /// What came of a fault at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Cell {
-    /// `C`ompleted, `R`olledBack, `F`ailed, `-` where the object was deleted before anything began, `·` where the step is
+    /// `C`ompleted, `R`olledBack, `F`ailed, `D` where the object was deleted before anything began, `·` where the step is
     /// never passed, `!` where something broke.
     letter: char,
     /// Why it ended so.
@@ -161,7 +161,7 @@ fn cell(outcome: &Outcome, faults: usize) -> Cell {
         (Class::Holds, "Completed") => 'C',
         (Class::Holds, "RolledBack") => 'R',
         (Class::Holds, "Failed") => 'F',
-        (Class::Holds, "Deleted") => '-',
+        (Class::Holds, "Deleted") => 'D',
         _ => '!',
     };
     let broken = summary.violations.first().map(|broken| format!("{}: {}", broken.invariant, broken.message));

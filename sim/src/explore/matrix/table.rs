@@ -14,7 +14,7 @@ pub struct NoMatrix {
 }
 
 const HEAD: &str = "\
-What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed, - deleted before it began,
+What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed, D deleted before it began,
 · the step is not passed. Written by `cargo sim matrix --bless`.
 ";
 const REASONS: &str = "Why, where it did not complete:";
@@ -157,7 +157,7 @@ mod tests {
         let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
         let steps = Step::all().len();
         let cancel = [
-            (0, cell('-', "")),
+            (0, cell('D', "")),
             (1, cell('R', "Cancelled")),
             (2, cell('!', "NoLoss: 3 lost")),
             (steps, cell('R', "Cancelled")),

@@ -1,7 +1,7 @@
 // Kinds of faults by steps: a letter and a colour for each cell, and why.
 {
   const LETTERS = [
-    ["C", "completed", "letter-C"], ["R", "rolled back", "letter-R"], ["F", "failed", "letter-F"],
+    ["C", "completed", "letter-C"], ["R", "rolled back", "letter-R"], ["F", "failed", "letter-F"], ["D", "deleted before it began", "letter-none"],
     ["!", "an invariant broke", "letter-broken"], ["·", "the step is not passed", "letter-none"],
   ];
   const classOf = (letter) => LETTERS.find(([known]) => known === letter)?.[2] ?? "";
