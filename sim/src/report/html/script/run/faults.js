@@ -52,15 +52,18 @@ function drawFaults(layout, rows, bottom) {
   });
 }
 
+/** What broke, each in a row of its own, and a line through everything. */
 function drawViolations(layout, bottom) {
-  let row = 0;
-  return ofKind("violation").filter(isInside).map((event) => {
+  const own = layout.lane("broken");
+  return ofKind("violation").map((event, row) => {
+    if (!isInside(event)) return null;
     const x = layout.x(event.at);
     const name = `✘ ${event.item.invariant}`;
-    const anchor = x + widthOf(name) > layout.right ? "end" : "start";
-    const y = AXIS + 12 + 14 * row++;
+    const isLate = hasNoRoom(x - layout.left, widthOf(name) + 12, layout.right - layout.left);
+    const place = isLate ? { x: x - 5, "text-anchor": "end" } : { x: x + 5 };
     return mark(event, "violation",
-      s("line", { x1: x, x2: x, y1: AXIS - 4, y2: bottom }), s("line", { class: "hit-area", x1: x, x2: x, y1: AXIS, y2: bottom }),
-      s("text", { class: "halo", x: anchor === "end" ? x - 4 : x + 4, y, "text-anchor": anchor }, name));
+      s("line", { x1: x, x2: x, y1: own.y + row * ROW + 3, y2: bottom }),
+      s("line", { class: "hit-area", x1: x, x2: x, y1: own.y, y2: bottom }),
+      s("text", { class: "halo", y: own.y + row * ROW + 14, ...place }, name));
   });
 }

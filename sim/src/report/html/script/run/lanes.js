@@ -14,6 +14,7 @@ function layOut(width, faultRows) {
     lanes.push({ id, label, y, height, middle, words, ...more });
     y += height;
   };
+  if (data.violations.length > 0) add("broken", "broken", data.violations.length * ROW + 4);
   if (faultRows > 0) add("faults", "faults", faultRows * ROW + 8);
   add("operator", "operator", 28);
   for (const id of ["API server", "broker", "registry", ...data.nodes]) add(id, id, 22);

@@ -42,11 +42,11 @@ function migrationTable() {
       .map((phase) => number(phase, (row) => (phase in row.phase_ms ? duration(row.phase_ms[phase]) : ""))),
   ];
   const why = (row) => [row.reason && `${row.reason}: ${row.message}`, row.excuse && `a loss is excused: ${row.excuse}`].filter(Boolean);
-  return [
-    table(columns, rows, { id: "migrations" }),
-    rows.flatMap((row) => why(row).map((text) => h("p", { class: "why" },
-      several ? [h("b", {}, row.name), " "] : null, text))),
-  ];
+  const reasons = rows.flatMap((row) => why(row).map((text) => h("p", { class: "why" },
+    several ? [h("b", {}, row.name), " "] : null, text)));
+  // The timeline should be in sight at once.
+  const told = reasons.length > 3 ? h("details", {}, h("summary", {}, "Why each ended so"), reasons) : reasons;
+  return [table(columns, rows, { id: "migrations" }), told];
 }
 
 function beliefs() {

@@ -5,7 +5,7 @@ function makeTimeline() {
   const box = h("div", { id: "timeline", class: "panel", tabindex: 0, role: "group",
     "aria-label": "Timeline. Arrow keys move it, plus and minus zoom, 0 shows the migrations, n and p go to the next and previous event" },
     brush.svg, svg, legend());
-  const crosshair = s("line", { class: "crosshair", y1: AXIS - 6 });
+  const crosshair = s("line", { class: "crosshair", y1: AXIS - 6, visibility: "hidden" });
   const clock = s("text", { class: "cursor-time halo" });
   let layout = null;
   let bottom = 0;
@@ -69,6 +69,10 @@ function makeTimeline() {
   });
   svg.addEventListener("pointerup", (event) => {
     if (drag.from !== null && !drag.moved) select(eventOf(event.target) ?? null);
+    drag.from = null;
+    box.classList.remove("dragging");
+  });
+  svg.addEventListener("pointercancel", () => {
     drag.from = null;
     box.classList.remove("dragging");
   });
