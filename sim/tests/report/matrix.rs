@@ -1,9 +1,10 @@
+use ms2m_sim::plan::Step;
+
 use super::{
     chromium::Chromium,
     page::{Page, Theme},
     written::{looks_right, report},
 };
-use ms2m_sim::plan::Step;
 
 #[test]
 fn a_matrix_looks_right_and_explains_its_cells() {
