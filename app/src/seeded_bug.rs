@@ -54,7 +54,7 @@ seeded_bugs! {
     KeepPrefetch,
     /// A target reads the replay queue from its end.
     ReplayFromEnd,
-    /// A target says DRAINED though messages are missing.
+    /// A target says DRAINED though messages are missing, and the operator believes it.
     DrainedWithGap,
     /// RESUME is answered, and nothing is consumed.
     ResumeSleeps,

@@ -128,7 +128,7 @@ impl<S> Ram<S> {
         let Some(round) = target.rounds.pop_first() else { return false };
         let session = target.session.clone();
         let missing = match &complete {
-            Complete::Known(_) if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
+            _ if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
             Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
             // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing.
             Complete::Unknown => self.ledger.awaited_by(self.line.ahead_in_replay.keys(), MISSING_MAX),

@@ -70,15 +70,24 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
     all
 }
 
-/// A fault late in a workload's life repeats what was said in its earlier migrations.
-pub(super) fn echo(rng: &mut Rng, workload: usize, round: u32) -> Fault {
+/// Repeats what was said in a workload's earlier migrations; with one of them called off when the source had stopped, a
+/// late `RESUME` is among it.
+pub(super) fn echo(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     let steps = Step::all();
-    let step = steps[rng.usize(4..steps.len())];
-    Fault {
-        at: Moment { workload, round, step, after_ms: rng.u64(..800) },
-        kind: FaultKind::RepeatControl,
+    let fault = |kind, round, step, after_ms| Fault {
+        at: Moment { workload, round, step, after_ms },
+        kind,
         lasts_ms: 0,
+    };
+    let called_off = [Step::StopSent, Step::Stopped, Step::EndSent];
+    if rng.bool() {
+        let step = steps[rng.usize(4..steps.len())];
+        return vec![fault(FaultKind::RepeatControl, round, step, rng.u64(..800))];
     }
+    vec![
+        fault(FaultKind::Cancel, round - 1, called_off[rng.usize(..called_off.len())], 0),
+        fault(FaultKind::RepeatControl, round, called_off[rng.usize(..called_off.len())], rng.u64(..200)),
+    ]
 }
 
 /// A step before the point of no return.

@@ -130,7 +130,7 @@ fn faults(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
     let mut faults = directed::companions(rng, &fault);
     faults.push(fault);
     if round > 0 && rng.bool() {
-        faults.push(directed::echo(rng, workload, round));
+        faults.extend(directed::echo(rng, workload, round));
     }
     faults
 }
@@ -145,6 +145,10 @@ fn kind(rng: &mut Rng) -> FaultKind {
         5 => FaultKind::Slow(link),
         6 | 7 => FaultKind::CrashOperator,
         8 => FaultKind::CrashBroker,
+        // What a broker may do, and hardly ever does.
+        9 => FaultKind::LateBindings,
+        10 => FaultKind::RepeatControl,
+        11 => FaultKind::CompactHistory,
         _ => *choose(rng, FaultKind::simple()),
     }
 }

@@ -133,7 +133,7 @@ impl Oracle {
     /// Checks what must hold at every instant.
     pub fn check(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
         self.one_owner(cluster, at);
-        self.stays_stopped(cluster, status, at);
+        self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
         let replay = format!("{}.ms2m.", self.names.queue());
         if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.starts_with(&replay)) {

@@ -19,13 +19,22 @@ impl Oracle {
         }
     }
 
-    /// A source whose `STOPPED` is on record stays stopped until it is told to resume: the target drains against its ledger.
-    pub(super) fn stays_stopped(
+    /// Who owns the queue is who the status says: the target only when the point of no return is recorded, and a source whose
+    /// `STOPPED` is on record not before it is told to resume, because the target drains against its ledger.
+    pub(super) fn owns_on_the_record(
         &mut self,
         cluster: &Cluster,
         status: &StatefulMigrationStatus,
         at: Duration,
     ) {
+        let passed = status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some());
+        let early =
+            cluster.machines.lock().containers.values().any(|container| {
+                !passed && owns(container, self.names) && container.pod == self.names.shadow()
+            });
+        if early {
+            self.broke(at, "OneOwner", "the target owns the queue before the point of no return is recorded");
+        }
         let stopped = status.handover.as_ref().is_some_and(|handover| handover.stopped.is_some());
         let Some(source) = status.source.as_ref().filter(|_| stopped && status.phase == Phase::SwitchingOver)
         else {
