@@ -86,6 +86,8 @@ pub mod reason {
     pub const SOURCE_NOT_MIGRATABLE: &str = "SourceNotMigratable";
     /// The source answered, but does not own the queue.
     pub const SOURCE_NOT_OWNER: &str = "SourceNotOwner";
+    /// An application says numbers that it cannot have counted: it does not keep to docs/app-contract.md.
+    pub const REPLY_IMPOSSIBLE: &str = "ReplyImpossible";
     /// Messages carry no sequence: gaps cannot be detected.
     pub const MESSAGES_UNSEQUENCED: &str = "MessagesUnsequenced";
     /// Everything was checked.

@@ -23,6 +23,9 @@ pub use status::{
 };
 pub use validation::{InvalidSpec, validate};
 
+/// The largest number that a status can say: the API server keeps integers of 64 bits with a sign, and refuses the write of
+/// a larger one.
+pub const NUMBER_MAX: u64 = i64::MAX as u64;
 /// Name of the finalizer that keeps a migration until it is undone or complete.
 pub const FINALIZER: &str = "migration.ms2m.io/finalizer";
 /// Field manager of every server-side apply.

@@ -138,8 +138,10 @@ impl<'a> Draft<'a> {
         type_: &str,
         status: ConditionStatus,
         reason: &str,
-        message: String,
+        mut message: String,
     ) {
+        // Applications and kubelets say it, at any length.
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         let observed_generation = self.status.observed_generation;
         let at = self.now.to_string();
         let new = |last_transition_time| Condition {
@@ -230,6 +232,8 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Bytes of a condition's message, as in Kubernetes' own API (`metav1.Condition`).
+const MESSAGE_BYTES_MAX: usize = 32_768;
 /// How long to wait before looking again when something did not work.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long a migration is left alone when nothing is known to be due: watches and replies wake it earlier.

@@ -11,13 +11,15 @@ use super::{
     draft::{Draft, Probed},
     phase,
 };
-use crate::api::{Phase, ReplayStatus, Span, reason};
+use crate::api::{NUMBER_MAX, Phase, ReplayStatus, Span, reason};
 
 /// How many ranges of missing messages are kept in status.
 const MISSING_MAX: usize = 100;
 
 /// How many replaced sessions are remembered: a broker does not keep a reply for longer than that many connections.
 const PAST_SESSIONS_MAX: usize = 32;
+/// Bytes of a condition's reason, as in Kubernetes' own API (`metav1.Condition`).
+const REASON_BYTES_MAX: usize = 1_024;
 
 /// Takes in everything that the applications said.
 pub(super) fn absorb(draft: &mut Draft<'_>) {
@@ -54,7 +56,10 @@ fn absorb_one(draft: &mut Draft<'_>, reply: &Reply) {
         ReplyBody::Resumed { .. } if from_source && of_epoch && draft.status.phase == Phase::RollingBack => {
             draft.cleanup().resumed = true;
         }
-        ReplyBody::Error { reason, message } => draft.degraded(reason, message.clone()),
+        ReplyBody::Error { reason, message } => {
+            let is_word = !reason.is_empty() && reason.len() <= REASON_BYTES_MAX;
+            draft.degraded(if is_word { reason } else { reason::REPLY_IMPOSSIBLE }, message.clone());
+        }
         body if of_epoch => absorb_target(draft, body),
         _ => {}
     }
@@ -75,8 +80,9 @@ fn absorb_target(draft: &mut Draft<'_>, body: &ReplyBody) {
         }
         ReplyBody::Switched { session, .. } if *session == current => {
             let now = draft.now;
-            let handover = draft.handover();
-            if handover.point_of_no_return.is_some() {
+            if let Some(handover) = draft.status.handover.as_mut()
+                && handover.point_of_no_return.is_some()
+            {
                 handover.switched_at.get_or_insert(now);
                 handover.switched_session = Some(session.clone());
             }
@@ -165,7 +171,14 @@ fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: 
     if draft.status.phase != Phase::Replaying {
         return;
     }
-    let Some(arrived) = draft.seen.replay_end else { return };
+    if let Some(impossible) = [read, applied, skipped, held].into_iter().find(|number| *number > NUMBER_MAX) {
+        let message = format!(
+            "the target says that it counted {impossible} messages: it does not keep to docs/app-contract.md"
+        );
+        draft.degraded(reason::REPLY_IMPOSSIBLE, message);
+        return;
+    }
+    let Some(arrived) = draft.seen.replay_end.filter(|end| *end <= NUMBER_MAX) else { return };
     let now = draft.now;
     let measured_at = draft.status.replay.as_ref().and_then(|replay| replay.measured_at);
     let elapsed = measured_at.map_or(MEASURE_EVERY, |at| draft.since(at));
@@ -181,7 +194,7 @@ fn progress(draft: &mut Draft<'_>, read: u64, applied: u64, skipped: u64, held: 
 }
 
 fn drained(draft: &mut Draft<'_>, session: &str, round: u32, ledger: &Ledger) {
-    let handover = draft.handover();
+    let Some(handover) = &mut draft.status.handover else { return };
     if handover.round_session.as_deref() != Some(session) || handover.round != round {
         return;
     }
@@ -200,11 +213,13 @@ fn drained(draft: &mut Draft<'_>, session: &str, round: u32, ledger: &Ledger) {
 }
 
 fn gap(draft: &mut Draft<'_>, session: &str, round: u32, mut missing: Vec<MissingMessages>) {
+    // Which messages are missing is for a person; that some are is what counts.
+    missing.retain(|run| run.first <= run.last && run.last <= NUMBER_MAX);
     missing.truncate(MISSING_MAX);
     let now = draft.now;
-    let handover = draft.handover();
+    let Some(handover) = &mut draft.status.handover else { return };
     let current = handover.round_session.as_deref() == Some(session) && handover.round == round;
-    if current && handover.gap_at.is_none() && handover.point_of_no_return.is_none() {
+    if current && handover.gap_at.is_none() {
         handover.gap_at = Some(now);
         let sentence = describe(&missing);
         handover.missing = missing;

@@ -35,6 +35,8 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         return;
     }
     let Some(source) = draft.status.source.clone() else { return };
+    // Recorded before it is asked for: an archive whose answer is lost is deleted, too.
+    draft.status.checkpoint.get_or_insert_default();
     draft.emit(Effect::Checkpoint { node: source.node, pod: source.pod, container: source.container });
 }
 

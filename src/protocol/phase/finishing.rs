@@ -17,7 +17,9 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     // While R is bound, a new owner that dies can still be made again from the checkpoint without losing anything.
     if draft.cleanup().unbound_at.is_none() {
         shadow::keep(draft);
-        if draft.shadow().is_none_or(|shadow| shadow.ended || shadow.terminating) {
+        // One that was made just now has taken nothing over yet, and nothing may be routed to it.
+        let there = draft.shadow().is_some_and(|shadow| !shadow.ended && !shadow.terminating);
+        if !there || !super::has_switched(draft) {
             return;
         }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ms2m_app::contract::{CONTRACT_VERSION, Marker};
 
-use super::{Draft, Effect};
+use super::{Draft, Effect, pending};
 use crate::{
     api::{Phase, reason},
     protocol::{PodView, QueueView},
@@ -23,7 +23,9 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         draft.abort(reason::BINDINGS_CHANGED, message.to_owned());
         return;
     }
-    forget_lost_mirror(draft);
+    if !forget_lost_mirror(draft) {
+        return;
+    }
     if seeded_bug::is(SeededBug::BindAfterCheckpoint) && draft.status.mirror.is_some() {
         if let Some(mirror) = &mut draft.status.mirror {
             mirror.synced.get_or_insert_default();
@@ -70,15 +72,22 @@ fn same(a: &[crate::api::Binding], b: &[crate::api::Binding]) -> bool {
 }
 
 /// A replay queue that was lost after it was bound has lost messages, too: a marker older than its next bind counts
-/// for nothing, so the next one has an epoch and a nonce of its own.
-fn forget_lost_mirror(draft: &mut Draft<'_>) {
+/// for nothing, so the next one has an epoch and a nonce of its own. False when there is no such epoch.
+fn forget_lost_mirror(draft: &mut Draft<'_>) -> bool {
     let lost = draft.seen.replay == Some(QueueView::Absent);
-    let Some(mirror) = &mut draft.status.mirror else { return };
-    if lost && mirror.bound_at.is_some() {
-        mirror.bound_at = None;
-        mirror.sync_sent_at = None;
-        mirror.synced = None;
-        draft.status.epoch = draft.status.epoch.map(|epoch| epoch + 1);
-        draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
-    }
+    let Some(mirror) = draft.status.mirror.as_mut().filter(|mirror| lost && mirror.bound_at.is_some()) else {
+        return true;
+    };
+    let Some(epoch) = draft.status.epoch.and_then(pending::epoch_after) else {
+        let message =
+            "the replay queue was deleted by somebody else, and no larger epoch is left to begin again with";
+        draft.abort(reason::REPLAY_QUEUE_LOST, message.to_owned());
+        return false;
+    };
+    mirror.bound_at = None;
+    mirror.sync_sent_at = None;
+    mirror.synced = None;
+    draft.status.epoch = Some(epoch);
+    draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
+    true
 }

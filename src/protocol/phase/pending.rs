@@ -4,7 +4,7 @@ use ms2m_app::contract::CommandBody;
 
 use super::{Draft, Effect};
 use crate::{
-    api::{ConditionStatus, MirrorStatus, Phase, SourceStatus, TargetStatus, condition, reason},
+    api::{ConditionStatus, MirrorStatus, NUMBER_MAX, Phase, SourceStatus, TargetStatus, condition, reason},
     protocol::{Finding, PodView, draft::RETRY, names},
 };
 
@@ -87,11 +87,20 @@ fn probe(draft: &mut Draft<'_>) {
             draft.wake_after(RETRY);
             return;
         }
+        let Some(epoch) = epoch_after(probed.last_epoch) else {
+            let message = format!(
+                "the source says that it has seen epoch {}, and none is larger: it does not keep to docs/app-contract.md",
+                probed.last_epoch
+            );
+            draft.set_condition(condition::READY, ConditionStatus::False, reason::REPLY_IMPOSSIBLE, message);
+            draft.wake_after(RETRY);
+            return;
+        };
         if !probed.sequenced {
             let message = "messages carry no x-ms2m-seq: duplicates are detected, gaps are not";
             draft.degraded(reason::MESSAGES_UNSEQUENCED, message.to_owned());
         }
-        draft.status.epoch = Some(probed.last_epoch + 1);
+        draft.status.epoch = Some(epoch);
         draft.status.nonce = Some(draft.seen.fresh_nonce.clone());
         let message = "every check passed".to_owned();
         draft.set_condition(condition::READY, ConditionStatus::True, reason::CHECKS_PASSED, message);
@@ -104,6 +113,11 @@ fn probe(draft: &mut Draft<'_>) {
         draft.emit(Effect::DeclareReplies);
         draft.command(&source_uid, 0, CommandBody::Probe);
     }
+}
+
+/// The next epoch, if a status can say it.
+pub(super) fn epoch_after(epoch: u64) -> Option<u64> {
+    epoch.checked_add(1).filter(|epoch| *epoch <= NUMBER_MAX)
 }
 
 /// How soon everything is looked at again while something is missing; each time as long after as it has waited already.

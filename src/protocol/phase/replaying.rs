@@ -14,6 +14,11 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         return;
     }
     if !shadow::drive(draft) {
+        let deadline = draft.migration.spec.replay.deadline;
+        if draft.is_due(draft.phase_entered_at(), deadline.as_duration()) {
+            let message = format!("no target has begun to read the replay queue within {deadline}");
+            draft.abort(reason::REPLAY_DEADLINE_EXCEEDED, message);
+        }
         return;
     }
     report_gap(draft);

@@ -1,6 +1,7 @@
 use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ms2m_app::contract::CommandBody;
 
 use super::Draft;
@@ -18,16 +19,25 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     let (sent, first) = (draft.handover().stop_sent_at, draft.handover().stop_first_sent_at);
+    // The durable STOP must be in the control queue before anything else is believed: a fresh container of the source
+    // pod obeys it, too.
+    if first.is_some_and(|first| is_silent_and_unowned(draft, first)) {
+        let now = draft.now;
+        let handover = draft.handover();
+        handover.stopped_at = Some(now);
+        handover.stopped = None;
+        return true;
+    }
     if draft.is_due_again(sent, STOP_AGAIN) {
         let (uid, epoch) = (draft.source_uid(), draft.epoch());
         draft.command(&uid, epoch, CommandBody::Stop);
     }
-    // The durable STOP must be in the control queue before anything else is believed: a fresh container of the source
-    // pod obeys it, too.
-    let Some(first) = first else { return false };
+    false
+}
+
+/// Whether the broker's word stands for a source that was first told to stop then: it is gone, or says nothing.
+fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
     if seeded_bug::is(SeededBug::NoFence) {
-        let now = draft.now;
-        draft.handover().stopped_at = Some(now);
         return true;
     }
     let gone = draft.source_life() == Life::PodGone;
@@ -37,11 +47,6 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
     let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));
     if !unowned {
         draft.wake_after(Duration::from_millis(500));
-        return false;
     }
-    let now = draft.now;
-    let handover = draft.handover();
-    handover.stopped_at = Some(now);
-    handover.stopped = None;
-    true
+    unowned
 }

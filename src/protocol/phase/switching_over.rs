@@ -56,6 +56,7 @@ pub(super) fn drain(draft: &mut Draft<'_>) -> bool {
         handover.round += 1;
         handover.end_sent_at = None;
         handover.gap_at = None;
+        handover.asked_again = false;
         handover.missing.clear();
     }
     if handover.drained_session.as_ref() == Some(&session) && handover.drained_round == handover.round {
@@ -85,7 +86,7 @@ fn send_end(draft: &mut Draft<'_>, session: String) {
 
 /// A gap may be a message that is still on its way: it is asked about once more. Then it is real. True when there is
 /// one.
-fn gap(draft: &mut Draft<'_>) -> bool {
+pub(super) fn gap(draft: &mut Draft<'_>) -> bool {
     let session = draft.session();
     let handover = draft.handover();
     let Some(gap_at) = handover.gap_at.filter(|_| handover.round_session == session) else { return false };
@@ -106,14 +107,21 @@ fn gap(draft: &mut Draft<'_>) -> bool {
         "neither the checkpoint nor the replay queue has messages that the source processed: {missing}"
     );
     match draft.source_life() {
-        Life::Alive if !draft.forward_only() => draft.abort(reason::GAP, message),
+        Life::Alive if !draft.forward_only() && !draft.past_point_of_no_return() => {
+            draft.abort(reason::GAP, message);
+        }
         Life::Unknown => draft.wake_after(settle),
-        _ => {
+        life => {
             let queue =
                 draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
+            let rest = if life == Life::Alive {
+                "the source is stopped, and its RAM has them"
+            } else {
+                "the source is gone, so they cannot be had from it"
+            };
             let message = format!(
-                "{message}; the source is gone, so they cannot be had from it. The shadow pod holds everything else and \
-                 does not consume; queue {queue} is kept. Publish them again and take over by hand, or start anew"
+                "{message}; {rest}. The shadow pod holds everything else and does not consume; queue {queue} is kept. \
+                 Publish them again and take over by hand, or start anew"
             );
             draft.end(Phase::Failed, reason::GAP, message);
         }

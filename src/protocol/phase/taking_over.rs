@@ -11,7 +11,7 @@ const TAKE_OVER_AGAIN: Duration = Duration::from_secs(3);
 /// After the point of no return: the target takes the queue, whatever it takes.
 pub(super) fn step(draft: &mut Draft<'_>) {
     shadow::keep(draft);
-    if !shadow::drive(draft) || !switching_over::drain(draft) {
+    if !shadow::drive(draft) || switching_over::gap(draft) || !switching_over::drain(draft) {
         return;
     }
     let (Some(session), Some(uid)) =

@@ -1,6 +1,6 @@
 use super::{Draft, Effect};
 use crate::{
-    api::{Phase, reason},
+    api::{NUMBER_MAX, Phase, reason},
     protocol::{JobView, draft::RETRY},
     registry::report::TransferReport,
 };
@@ -37,7 +37,7 @@ fn pushed(draft: &mut Draft<'_>, message: &str) {
     match TransferReport::from_termination_message(message) {
         Ok(TransferReport::Pushed(pushed)) => {
             let checkpoint = draft.status.checkpoint.get_or_insert_default();
-            checkpoint.bytes = Some(pushed.bytes);
+            checkpoint.bytes = Some(pushed.bytes).filter(|bytes| *bytes <= NUMBER_MAX);
             checkpoint.image = Some(pushed.image);
             checkpoint.image_digest = Some(pushed.digest);
             draft.enter(Phase::Restoring);

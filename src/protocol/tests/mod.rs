@@ -8,6 +8,8 @@
 )]
 
 mod chaos;
+mod found;
+mod model;
 mod script;
 mod sessions;
 mod waiting;

@@ -27,8 +27,12 @@ pub(super) struct World {
     pub(super) restores_fresh: bool,
     /// The source's application does not speak the contract.
     pub(super) mute: bool,
+    /// The application in the shadow says `HELLO` and obeys nothing.
+    pub(super) target_is_deaf: bool,
     pub(super) checkpoint_failures: u32,
     pub(super) transfer_fails: bool,
+    /// Somebody binds the primary queue to something else, too.
+    pub(super) bindings_change: bool,
     pub(super) archive: bool,
     pub(super) image: bool,
     pub(super) transfer_job: Option<JobView>,
@@ -129,8 +133,13 @@ impl World {
                 })
             }))
         };
-        let bindings =
-            vec![Binding { exchange: "x".into(), routing_key: "k".into(), arguments: BTreeMap::default() }];
+        let binding = |exchange: &str| Binding {
+            exchange: exchange.into(),
+            routing_key: "k".into(),
+            arguments: BTreeMap::default(),
+        };
+        let mut bindings = vec![binding("x")];
+        bindings.extend(self.bindings_change.then(|| binding("y")));
         let consumers = u32::try_from(self.owners()).unwrap();
         Observation {
             deletion_requested: self.deletion_requested,
@@ -225,7 +234,7 @@ impl World {
 
     fn shadow_obeys(&mut self, body: CommandBody) {
         let Some(mut app) = self.shadow.take() else { return };
-        if !app.ended {
+        if !app.ended && !self.target_is_deaf {
             match body {
                 CommandBody::StartReplay { session, .. } if session == app.session => {
                     app.replaying = true;
@@ -258,6 +267,26 @@ impl World {
                 ReplyBody::Drained { session, round, ledger: app.ledger.clone() }
             };
             self.say(app, body);
+        }
+    }
+
+    /// The process in the shadow pod lost its connection: it draws a session, and reads nothing until it is told to.
+    pub(super) fn shadow_reconnects(&mut self) {
+        self.said += 1;
+        let number = self.said;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.session = format!("{}-{number}", shadow.uid);
+            shadow.replaying = false;
+            shadow.complete = None;
+            shadow.ends_seen.clear();
+        }
+    }
+
+    /// Whatever somebody says, where there is a queue for it.
+    pub(super) fn overhear(&mut self, reply: Reply) {
+        if self.replies_declared {
+            self.said += 1;
+            self.replies.push(PendingReply { id: self.said, reply: Some(reply) });
         }
     }
 
@@ -372,7 +401,7 @@ impl World {
         Ok(EffectReport::Archive { path: "/var/lib/kubelet/checkpoints/c.tar".into() })
     }
 
-    fn create_shadow(&mut self) {
+    pub(super) fn create_shadow(&mut self) {
         if self.shadow.is_some() {
             return;
         }
@@ -389,6 +418,7 @@ impl World {
             shadow.epoch = self.checkpointed.epoch;
             shadow.ledger = self.checkpointed.ledger.clone();
         }
+        shadow.lacks = self.checkpointed.lacks;
         self.control_queues.entry(uid).or_default();
         self.shadow = Some(shadow);
     }

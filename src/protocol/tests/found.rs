@@ -1,0 +1,211 @@
+//! What the model has found, one test each.
+
+use std::time::Duration;
+
+use jiff::ToSpan as _;
+use ms2m_app::contract::{CommandBody, Reply, ReplyBody};
+
+use super::{
+    script::{Fault, Script, spec},
+    world::{MIGRATION, SOURCE, World},
+};
+use crate::{
+    api::{
+        HandoverStatus, NUMBER_MAX, OnDeadline, Phase, PhaseTransition, SourceStatus,
+        StatefulMigrationStatus, condition, reason,
+    },
+    protocol::{Effect, Migration, Observation, PodView, QueueView, decide},
+};
+
+fn world_at_epoch(epoch: u64) -> World {
+    let mut world = World::new();
+    world.source.as_mut().unwrap().epoch = epoch;
+    world
+}
+
+#[test]
+fn an_epoch_that_has_none_after_it_is_refused_with_a_reason() {
+    for epoch in [u64::MAX, NUMBER_MAX] {
+        let mut script = Script::new(world_at_epoch(epoch));
+        script.run(None, |_, _| {});
+        script.assert_rolled_back(reason::REPLY_IMPOSSIBLE);
+        assert!(script.status.outcome.as_ref().unwrap().message.contains(&epoch.to_string()));
+    }
+}
+
+#[test]
+fn the_last_epoch_cannot_begin_again() {
+    let mut script = Script::new(world_at_epoch(NUMBER_MAX - 1));
+    let mut lost = false;
+    script.run(None, |_, script| {
+        if script.status.phase == Phase::Mirroring && script.world.replay.is_some() && !lost {
+            lost = true;
+            script.world.replay = None;
+        }
+    });
+    assert!(lost);
+    script.assert_rolled_back(reason::REPLAY_QUEUE_LOST);
+}
+
+#[test]
+fn a_source_that_is_taken_for_stopped_is_not_told_to_stop_once_more() {
+    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
+    let ago = |seconds: i64| Some(now.checked_sub(seconds.seconds()).unwrap());
+    let status = StatefulMigrationStatus {
+        phase: Phase::SwitchingOver,
+        phase_transitions: vec![PhaseTransition { phase: Phase::SwitchingOver, at: ago(30).unwrap() }],
+        epoch: Some(7),
+        source: Some(SourceStatus { uid: SOURCE.into(), ..Default::default() }),
+        handover: Some(HandoverStatus {
+            stop_first_sent_at: ago(30),
+            stop_sent_at: ago(4),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let seen = Observation {
+        source: Some(PodView::Absent),
+        primary: Some(QueueView::Present { consumers: 0 }),
+        ..Default::default()
+    };
+    let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
+    assert!(decision.status.handover.unwrap().stopped_at.is_some());
+    let stops = |effect: &Effect| matches!(effect, Effect::Command { body: CommandBody::Stop, .. });
+    assert!(!decision.effects.iter().any(stops), "{:?}", decision.effects);
+}
+
+#[test]
+fn a_checkpoint_that_nobody_was_told_of_is_deleted() {
+    let mut unheard = 0;
+    for at in 0..20 {
+        let mut script = Script::new(World::new());
+        script.run(Some((at, Fault::LostAfter)), |_, script| {
+            let told =
+                script.status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.archive.is_some());
+            if script.world.archive && !told && !script.world.deletion_requested {
+                unheard += 1;
+                script.world.deletion_requested = true;
+            }
+        });
+        assert!(!script.world.archive, "effect {at}: {:?}", script.status.outcome);
+    }
+    assert!(unheard > 0, "every answer was heard");
+}
+
+#[test]
+fn numbers_that_nobody_can_have_counted_are_reported_and_not_written() {
+    let mut script = Script::new(World::new());
+    script.run(None, |_, script| {
+        let Some(shadow) = script.world.shadow.clone() else { return };
+        let body = ReplyBody::Progress {
+            session: shadow.session,
+            read: u64::MAX,
+            applied: 1,
+            skipped: NUMBER_MAX + 1,
+            held: 0,
+        };
+        let told =
+            Reply { version: 1, migration: MIGRATION.into(), epoch: shadow.epoch, pod_uid: shadow.uid, body };
+        script.world.overhear(told);
+        let replay = script.status.replay.clone().unwrap_or_default();
+        assert!(replay.read.max(replay.skipped) <= NUMBER_MAX, "{replay:?}");
+    });
+    script.assert_completed();
+    let degraded = script.status.conditions.iter().find(|c| c.type_ == condition::DEGRADED).unwrap();
+    assert_eq!(degraded.reason, reason::REPLY_IMPOSSIBLE);
+}
+
+#[test]
+fn what_an_application_says_fits_a_condition() {
+    let mut script = Script::new(World::new());
+    script.run(None, |_, script| {
+        let body = ReplyBody::Error { reason: String::new(), message: "é".repeat(100_000) };
+        script.world.overhear(Reply {
+            version: 1,
+            migration: MIGRATION.into(),
+            epoch: 1,
+            pod_uid: SOURCE.into(),
+            body,
+        });
+    });
+    script.assert_completed();
+    let degraded = script.status.conditions.iter().find(|c| c.type_ == condition::DEGRADED).unwrap();
+    assert_eq!((degraded.reason.as_str(), degraded.message.len()), (reason::REPLY_IMPOSSIBLE, 32_768));
+}
+
+#[test]
+fn a_gap_of_a_target_that_came_after_the_point_of_no_return_ends_it_and_says_where_the_messages_are() {
+    let mut script = Script::new(World::new());
+    let mut struck = false;
+    script.run(None, |_, script| {
+        let passed =
+            script.status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some());
+        script.world.checkpointed.lacks = passed;
+        if passed && !struck {
+            struck = true;
+            script.world.shadow = None;
+        }
+    });
+    let outcome = script.status.outcome.clone().unwrap();
+    assert_eq!((outcome.result, outcome.reason.as_str()), (Phase::Failed, reason::GAP));
+    assert!(outcome.message.contains("the source is stopped, and its RAM has them"), "{}", outcome.message);
+    assert!(script.world.replay.is_some() && script.world.source.is_some());
+}
+
+#[test]
+fn services_are_not_routed_to_a_target_that_has_not_taken_over() {
+    let mut script = Script::new(World::new());
+    let mut struck = false;
+    script.run(None, |_, script| {
+        let switched = script.status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some());
+        if switched && !struck {
+            struck = true;
+            script.world.shadow = None;
+            script.world.create_shadow();
+        }
+        if let Some(shadow) = &script.world.shadow {
+            assert!(
+                shadow.owns || script.world.services_route_to != shadow.uid,
+                "routed to a process that owns nothing"
+            );
+        }
+    });
+    assert!(struck);
+    script.assert_completed();
+}
+
+#[test]
+fn what_a_stranger_says_of_a_handover_begins_none() {
+    let mut script = Script::new(World::new());
+    script.run(None, |_, script| {
+        if let Some(shadow) = script.world.shadow.clone().filter(|_| script.status.handover.is_none()) {
+            script.world.deletion_requested = true;
+            let body = ReplyBody::Drained { session: shadow.session, round: 0, ledger: shadow.ledger };
+            let told = Reply {
+                version: 1,
+                migration: MIGRATION.into(),
+                epoch: shadow.epoch,
+                pod_uid: shadow.uid,
+                body,
+            };
+            script.world.overhear(told);
+        }
+        assert_eq!(script.status.handover, None);
+    });
+    script.assert_rolled_back(reason::CANCELLED);
+}
+
+#[test]
+fn a_target_that_never_begins_to_read_is_given_up_at_the_deadline() {
+    for on_deadline in [OnDeadline::Cutoff, OnDeadline::Rollback] {
+        let mut script = Script::new(World { target_is_deaf: true, ..World::new() });
+        script.spec.replay.on_deadline = on_deadline;
+        script.run(None, |_, _| {});
+        script.assert_rolled_back(reason::REPLAY_DEADLINE_EXCEEDED);
+        let total = script.status.outcome.as_ref().unwrap().total.as_duration();
+        assert!(
+            total >= script.spec.replay.deadline.as_duration() && total < Duration::from_mins(5),
+            "{total:?}"
+        );
+    }
+}

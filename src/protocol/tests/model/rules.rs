@@ -1,0 +1,482 @@
+//! What docs/protocol.md allows, as plain conditions on what was heard and seen.
+
+use jiff::Timestamp;
+use ms2m_app::contract::{CommandBody, Marker};
+use proptest::{prelude::*, test_runner::TestCaseError};
+
+use super::witness::{Debt, Witness, saying, source_is_gone};
+use crate::{
+    api::{ConditionStatus, Phase, StatefulMigrationSpec, StatefulMigrationStatus, condition, reason},
+    protocol::{Decision, Effect, JobView, Observation, PodView, QueueView, tests::world::MIGRATION},
+};
+
+type Verdict = Result<(), TestCaseError>;
+
+/// One decision and everything that it could go by.
+pub(super) struct Turn<'a> {
+    pub(super) spec: &'a StatefulMigrationSpec,
+    pub(super) before: &'a StatefulMigrationStatus,
+    pub(super) seen: &'a Observation,
+    pub(super) now: Timestamp,
+    pub(super) decision: &'a Decision,
+    pub(super) witness: &'a Witness,
+}
+
+fn passed(status: &StatefulMigrationStatus) -> bool {
+    status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some())
+}
+
+fn has_image(status: &StatefulMigrationStatus) -> bool {
+    status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.image_digest.is_some())
+}
+
+fn session(status: &StatefulMigrationStatus) -> Option<String> {
+    status.target.as_ref().and_then(|target| target.session.clone())
+}
+
+fn ms(from: Timestamp, to: Timestamp) -> i128 {
+    to.duration_since(from).as_millis()
+}
+
+impl Turn<'_> {
+    pub(super) fn check(&self) -> Verdict {
+        let Decision { status, ack, effects, requeue_after } = self.decision;
+        let replies: Vec<u64> = self.seen.replies.iter().map(|reply| reply.id).collect();
+        prop_assert_eq!(ack, &replies, "every reply is acked when its effect is recorded");
+        prop_assert_eq!(requeue_after.is_none(), status.phase.is_terminal());
+        self.phases()?;
+        self.point_of_no_return()?;
+        self.stopped()?;
+        self.says_what_is_wrong()?;
+        for (index, effect) in effects.iter().enumerate() {
+            self.effect(effect).map_err(|error| TestCaseError::fail(format!("{effect:?}: {error}")))?;
+            prop_assert!(!effects[..index].contains(effect), "{:?} is asked for twice", effect);
+        }
+        writable(status)
+    }
+
+    /// The phases that this decision goes through, the one it began in included.
+    fn through(&self) -> Vec<Phase> {
+        let known = self.before.phase_transitions.len().max(1);
+        let new =
+            self.decision.status.phase_transitions.iter().skip(known).map(|transition| transition.phase);
+        std::iter::once(self.before.phase).chain(new).collect()
+    }
+
+    fn phases(&self) -> Verdict {
+        let through = self.through();
+        prop_assert_eq!(through.last(), Some(&self.decision.status.phase));
+        for pair in through.windows(2) {
+            self.enters(pair[0], pair[1])
+                .map_err(|error| TestCaseError::fail(format!("{:?} -> {:?}: {error}", pair[0], pair[1])))?;
+        }
+        Ok(())
+    }
+
+    /// Whether that edge exists, and what makes it passable is the case.
+    fn enters(&self, from: Phase, to: Phase) -> Verdict {
+        let (status, witness) = (&self.decision.status, self.witness);
+        let checkpoint = status.checkpoint.clone().unwrap_or_default();
+        match (from, to) {
+            (Phase::Pending, Phase::Mirroring) => {
+                let Some((last_epoch, _, owner)) = &witness.probed else {
+                    return Err(TestCaseError::fail("nobody answered PROBE"));
+                };
+                prop_assert!(*owner, "the source does not own the queue");
+                prop_assert_eq!(status.epoch, last_epoch.checked_add(1));
+                prop_assert_eq!(status.nonce.as_ref(), Some(&self.seen.fresh_nonce));
+            }
+            (Phase::Mirroring, Phase::Checkpointing) => {
+                let heard = status.epoch.and_then(|epoch| witness.synced.get(&epoch));
+                prop_assert!(heard.is_some(), "SYNCED was not heard");
+                prop_assert_eq!(status.mirror.as_ref().and_then(|mirror| mirror.synced.as_ref()), heard);
+            }
+            (Phase::Checkpointing, Phase::Transferring) => {
+                prop_assert!(checkpoint.archive.is_some_and(|path| witness.archives.contains(&path)));
+            }
+            (Phase::Transferring, Phase::Restoring) => {
+                prop_assert!(
+                    matches!(self.seen.transfer_job, Some(JobView::Succeeded { .. })),
+                    "the Job has not ended"
+                );
+                prop_assert!(checkpoint.image.is_some() && checkpoint.image_digest.is_some());
+            }
+            (Phase::Restoring, Phase::Replaying) => prop_assert!(self.session_is_proven(), "no valid HELLO"),
+            (Phase::Replaying, Phase::SwitchingOver) => {
+                prop_assert!(session(status).is_some_and(|session| witness.started.contains(&session)));
+            }
+            (Phase::SwitchingOver, Phase::Completed) => self.completes()?,
+            (Phase::RollingBack, Phase::RolledBack) => self.is_rolled_back()?,
+            (
+                Phase::RollingBack | Phase::Restoring | Phase::Replaying | Phase::SwitchingOver,
+                Phase::Failed,
+            ) => {
+                let outcome = status.outcome.as_ref();
+                prop_assert!(outcome.is_some_and(|outcome| !outcome.message.is_empty()), "it says nothing");
+                if from == Phase::RollingBack {
+                    self.is_undone()?;
+                }
+            }
+            (from, Phase::RollingBack) if from < Phase::Completed => self.rolls_back()?,
+            _ => return Err(TestCaseError::fail("there is no such edge")),
+        }
+        Ok(())
+    }
+
+    fn session_is_proven(&self) -> bool {
+        let target = self.decision.status.target.clone().unwrap_or_default();
+        let (Some(uid), Some(session)) = (target.uid, target.session) else { return false };
+        self.witness.copies.contains(&(uid, session))
+    }
+
+    fn rolls_back(&self) -> Verdict {
+        prop_assert!(!passed(&self.decision.status), "the point of no return is passed");
+        prop_assert!(self.decision.status.abort.is_some(), "it does not say why");
+        if has_image(self.before) {
+            let shown = self.witness.probed.as_ref().and_then(|(_, nonce, _)| nonce.clone());
+            prop_assert!(shown.is_some() && shown == self.before.nonce, "the source has not shown its nonce");
+        }
+        Ok(())
+    }
+
+    /// Nothing is owed of what was asked for; what could not be deleted is reported.
+    fn is_undone(&self) -> Verdict {
+        let mut owed = self.witness.owed.clone();
+        if self.decision.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
+            owed.remove(&Debt::Archive);
+        }
+        prop_assert!(owed.is_empty(), "not undone: {:?}", owed);
+        Ok(())
+    }
+
+    fn is_rolled_back(&self) -> Verdict {
+        prop_assert!(!passed(&self.decision.status));
+        if self.before.source.is_some() {
+            prop_assert!(matches!(self.seen.source, Some(PodView::Present(_))), "nobody owns the queue");
+        }
+        self.is_undone()
+    }
+
+    fn completes(&self) -> Verdict {
+        let mut owed = self.witness.owed.clone();
+        owed.remove(&Debt::Shadow);
+        if self.decision.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
+            owed.remove(&Debt::Archive);
+        }
+        prop_assert!(owed.is_empty(), "left over: {:?}", owed);
+        prop_assert!(passed(&self.decision.status) && self.witness.source_gone);
+        prop_assert!(!self.witness.switched.is_empty(), "nobody took over");
+        Ok(())
+    }
+
+    fn point_of_no_return(&self) -> Verdict {
+        let status = &self.decision.status;
+        let at =
+            |status: &StatefulMigrationStatus| status.handover.as_ref().and_then(|h| h.point_of_no_return);
+        if passed(self.before) {
+            prop_assert_eq!(at(self.before), at(status), "the point of no return moved");
+            return Ok(());
+        }
+        if !passed(status) {
+            return Ok(());
+        }
+        let handover = status.handover.clone().unwrap_or_default();
+        let session = session(status).unwrap_or_default();
+        prop_assert!(self.session_is_proven(), "by a session that nobody proved");
+        let Some(ledger) = self.witness.drained.get(&(session, handover.round)) else {
+            return Err(TestCaseError::fail(
+                "the point of no return is passed without the session's DRAINED",
+            ));
+        };
+        prop_assert!(handover.stopped_at.is_some(), "the source is not stopped");
+        prop_assert!(
+            handover.stopped.is_none_or(|stopped| ledger.contains_all(&stopped)),
+            "the target lacks messages"
+        );
+        prop_assert!(status.abort.as_ref().is_none_or(|abort| abort.refused), "it is being given up");
+        Ok(())
+    }
+
+    /// A source counts as stopped when it says so; else when a `STOP` waits for it, nobody consumes, and it is gone or
+    /// has been silent for longer than a dead connection lives.
+    fn stopped(&self) -> Verdict {
+        let at = |status: &StatefulMigrationStatus| status.handover.as_ref().and_then(|h| h.stopped_at);
+        let status = &self.decision.status;
+        if at(self.before).is_some() || at(status).is_none() {
+            return Ok(());
+        }
+        let recorded = status.handover.as_ref().and_then(|handover| handover.stopped.clone());
+        if let Some(heard) = &self.witness.stopped {
+            prop_assert_eq!(heard, &recorded);
+            return Ok(());
+        }
+        prop_assert_eq!(recorded, None, "nobody said what the source's state contains");
+        prop_assert_eq!(self.seen.primary, Some(QueueView::Present { consumers: 0 }));
+        let since = self
+            .before
+            .handover
+            .as_ref()
+            .and_then(|h| h.stop_first_sent_at)
+            .or(self.witness.stop_waits_since);
+        let Some(since) = since else { return Err(TestCaseError::fail("no STOP waits for the source")) };
+        let gone = source_is_gone(self.before, self.seen);
+        prop_assert!(gone || ms(since, self.now) >= 20_000, "it was not waited for");
+        Ok(())
+    }
+
+    /// A gap is never silent.
+    fn says_what_is_wrong(&self) -> Verdict {
+        let status = &self.decision.status;
+        let said = status.conditions.iter().any(|condition| {
+            condition.type_ == condition::DEGRADED
+                && condition.status == ConditionStatus::True
+                && [reason::GAP, reason::LEFT_BEHIND].contains(&condition.reason.as_str())
+        });
+        let over = status.phase.is_terminal() || status.abort.is_some();
+        prop_assert!(!self.witness.gap_now || said || over, "a gap was heard, and nobody is told");
+        Ok(())
+    }
+
+    fn effect(&self, effect: &Effect) -> Verdict {
+        self.not_too_soon(effect)?;
+        if self.before.phase.is_terminal() {
+            prop_assert!(matches!(effect, Effect::RemoveFinalizer), "a migration that is over does nothing");
+        }
+        match effect {
+            Effect::PublishMarker { queue, marker } => self.marker(queue, marker),
+            Effect::Command { pod_uid, epoch, body } => self.command(pod_uid, *epoch, body),
+            Effect::DeclareReplies
+            | Effect::LabelSource
+            | Effect::MirrorReplay { .. }
+            | Effect::Checkpoint { .. }
+            | Effect::CreateTransferJob { .. }
+            | Effect::CreateShadow { .. } => self.makes(effect),
+            _ => self.unmakes(effect),
+        }
+    }
+
+    fn is_in(&self, phases: &[Phase]) -> bool {
+        self.through().iter().any(|phase| phases.contains(phase))
+    }
+
+    /// What has to be undone later.
+    fn makes(&self, effect: &Effect) -> Verdict {
+        let (status, seen) = (&self.decision.status, self.seen);
+        let in_phase = |phases: &[Phase]| self.is_in(phases);
+        match effect {
+            Effect::DeclareReplies => prop_assert!(in_phase(&[Phase::Pending]) && status.source.is_some()),
+            Effect::LabelSource => prop_assert!(in_phase(&[Phase::Mirroring])),
+            Effect::MirrorReplay { bindings, .. } => {
+                prop_assert!(in_phase(&[Phase::Mirroring]) && status.epoch.is_some());
+                prop_assert_eq!(Some(bindings), status.mirror.as_ref().map(|mirror| &mirror.bindings));
+            }
+            Effect::Checkpoint { .. } => {
+                prop_assert!(in_phase(&[Phase::Checkpointing]));
+                prop_assert!(self.witness.failed_checkpoints < 5, "its budget is spent");
+                prop_assert!(!matches!(&seen.source, Some(PodView::Present(pod)) if pod.ended));
+            }
+            Effect::CreateTransferJob { archive, .. } => {
+                prop_assert!(in_phase(&[Phase::Transferring]) && self.witness.archives.contains(archive));
+                prop_assert_eq!(&seen.transfer_job, &Some(JobView::Absent));
+            }
+            Effect::CreateShadow { .. } => {
+                prop_assert!(in_phase(&[Phase::Restoring, Phase::Replaying, Phase::SwitchingOver]));
+                prop_assert!(
+                    has_image(status) && seen.shadow == Some(PodView::Absent) && !self.witness.unbound
+                );
+                let budget = if status.abort.as_ref().is_some_and(|abort| abort.refused) { 10 } else { 3 };
+                let made = status.target.as_ref().map_or(0, |target| target.incarnations);
+                prop_assert!(passed(status) || made < budget, "its budget is spent");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What takes something down, or hands it over.
+    fn unmakes(&self, effect: &Effect) -> Verdict {
+        let (status, seen) = (&self.decision.status, self.seen);
+        let in_phase = |phases: &[Phase]| self.is_in(phases);
+        let back = in_phase(&[Phase::RollingBack]);
+        let forward = passed(self.before) && in_phase(&[Phase::SwitchingOver]);
+        match effect {
+            Effect::DeleteShadow { uid } => {
+                let Some(PodView::Present(pod)) = &seen.shadow else {
+                    return Err(TestCaseError::fail("no shadow is there"));
+                };
+                prop_assert!(pod.uid == *uid && !pod.terminating);
+                let moving = in_phase(&[Phase::Restoring, Phase::Replaying, Phase::SwitchingOver]);
+                prop_assert!(moving || (back && pod.labelled));
+            }
+            Effect::RouteServices { shadow_uid } => {
+                let target = status.target.clone().unwrap_or_default();
+                prop_assert!(forward && target.uid.as_ref() == Some(shadow_uid));
+                prop_assert!(target.session.is_some_and(|session| self.witness.switched.contains(&session)));
+            }
+            Effect::DeleteSource { uid } => {
+                prop_assert_eq!(Some(uid), status.source.as_ref().map(|source| &source.uid));
+                prop_assert!(forward && status.cleanup.as_ref().is_some_and(|cleanup| cleanup.routed));
+                let session = session(status);
+                prop_assert!(
+                    session.is_some_and(|session| self.witness.switched.contains(&session)),
+                    "NoEarlyKill"
+                );
+            }
+            Effect::UnbindReplay { .. } => {
+                prop_assert!(
+                    back || (forward && self.witness.source_gone),
+                    "the source is not verifiably gone"
+                );
+                prop_assert!(!back || self.shadow_is_gone());
+            }
+            Effect::DeleteReplay { .. } => prop_assert!((back || forward) && self.witness.unbound),
+            Effect::DeleteTransferJob | Effect::DeleteCleanupJob | Effect::DeleteReplies => {
+                prop_assert!(back || forward);
+            }
+            Effect::CreateCleanupJob { image, .. } => {
+                prop_assert!(back || forward);
+                prop_assert!(
+                    image.is_none() || back || !self.spec.retain_checkpoint,
+                    "the image is to be kept"
+                );
+            }
+            Effect::DeleteControlQueue { pod_uid } => {
+                let source = self.before.source.as_ref().is_some_and(|source| source.uid == *pod_uid);
+                prop_assert!(
+                    (back || forward)
+                        && (!source || self.witness.source_gone || source_is_gone(self.before, self.seen))
+                );
+                let target =
+                    status.target.as_ref().is_some_and(|target| target.uid.as_ref() == Some(pod_uid));
+                prop_assert!(!target || back, "the new owner's control queue");
+            }
+            Effect::UnlabelSource => prop_assert!(back),
+            Effect::RemoveFinalizer => {
+                prop_assert!(status.phase.is_terminal() && seen.deletion_requested);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn shadow_is_gone(&self) -> bool {
+        self.decision.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.shadow_gone)
+            && !self.witness.owed.contains(&Debt::Shadow)
+    }
+
+    fn marker(&self, queue: &str, marker: &Marker) -> Verdict {
+        let status = &self.decision.status;
+        let mirror = status.mirror.clone().unwrap_or_default();
+        match marker {
+            Marker::Sync { migration, epoch, nonce, source, .. } => {
+                prop_assert_eq!((migration.as_str(), Some(*epoch)), (MIGRATION, status.epoch));
+                prop_assert_eq!(
+                    (queue, Some(nonce)),
+                    (self.spec.broker.queue.as_str(), status.nonce.as_ref())
+                );
+                prop_assert_eq!(Some(source), status.source.as_ref().map(|source| &source.uid));
+                let settled = mirror.bound_at.map(|at| ms(at, self.now) >= 500);
+                prop_assert_eq!(settled, Some(true), "R is not known to be bound for settle");
+            }
+            Marker::End { epoch, session: to, round, .. } => {
+                prop_assert_eq!((queue, Some(*epoch)), (mirror.replay_queue.as_str(), status.epoch));
+                prop_assert_eq!(Some(to.clone()), session(status));
+                let handover = status.handover.clone().unwrap_or_default();
+                prop_assert!(handover.stopped_at.is_some(), "the source is not stopped");
+                prop_assert!(self.witness.started.contains(to), "the session does not read R");
+                let key = (to.clone(), *round);
+                prop_assert!(!self.witness.drained.contains_key(&key), "that round is drained already");
+                prop_assert!(!self.witness.gaps.contains(&key), "that round was answered GAP already");
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, pod_uid: &String, epoch: u64, body: &CommandBody) -> Verdict {
+        let (status, through) = (&self.decision.status, self.through());
+        let source = status.source.as_ref().map(|source| &source.uid);
+        let target = status.target.clone().unwrap_or_default();
+        let to_target = |session: &String| {
+            target.uid.as_ref() == Some(pod_uid)
+                && target.session.as_ref() == Some(session)
+                && self.session_is_proven()
+        };
+        prop_assert_eq!(epoch, status.epoch.unwrap_or_default());
+        match body {
+            CommandBody::Probe => {
+                let asked = status.abort.as_ref().is_some_and(|abort| !abort.proven && !abort.refused);
+                prop_assert!(source == Some(pod_uid) && (through.contains(&Phase::Pending) || asked));
+            }
+            CommandBody::StartReplay { session, .. } => prop_assert!(to_target(session)),
+            CommandBody::Stop => {
+                prop_assert!(source == Some(pod_uid) && through.contains(&Phase::SwitchingOver));
+                prop_assert!(self.witness.stopped.is_none(), "the source has answered STOPPED already");
+                let stopped = status.handover.as_ref().is_some_and(|handover| handover.stopped_at.is_some());
+                prop_assert!(!stopped && !passed(status), "the source is stopped already");
+            }
+            CommandBody::Resume => {
+                prop_assert!(source == Some(pod_uid) && through.contains(&Phase::RollingBack));
+                prop_assert!(self.shadow_is_gone(), "the shadow may still be there");
+                prop_assert!(self.before.handover.is_some(), "it was never told to stop");
+            }
+            CommandBody::EndReplay { session, ledger } => {
+                prop_assert!(to_target(session));
+                prop_assert_eq!(ledger, &status.handover.clone().unwrap_or_default().stopped);
+            }
+            CommandBody::TakeOver { session } => {
+                prop_assert!(to_target(session) && passed(status));
+                prop_assert!(self.witness.drained.keys().any(|(drained, _)| drained == session));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was said is said again only after a while.
+    fn not_too_soon(&self, effect: &Effect) -> Verdict {
+        let again_ms = match effect {
+            Effect::PublishMarker { marker: Marker::Sync { .. }, .. } => 10_000,
+            Effect::PublishMarker { .. } => 5_000,
+            Effect::Command { body: CommandBody::Probe, .. } => 0,
+            Effect::Command { .. } => 3_000,
+            _ => return Ok(()),
+        };
+        let last = saying(effect).and_then(|saying| self.witness.said.get(&saying).copied());
+        let elsewhere = session(self.before) != session(&self.decision.status);
+        if let Some(last) = last.filter(|_| !elsewhere) {
+            prop_assert!(ms(last, self.now) >= again_ms, "it was said {} ms ago", ms(last, self.now));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a condition's message in Kubernetes' own API.
+const MESSAGE_BYTES_MAX: usize = 32_768;
+
+/// The API server takes integers of 64 bits with a sign, and etcd no more than a megabyte and a half.
+fn writable(status: &StatefulMigrationStatus) -> Verdict {
+    let value = serde_json::to_value(status).expect("a status is JSON");
+    let mut rest = vec![&value];
+    while let Some(value) = rest.pop() {
+        match value {
+            serde_json::Value::Number(number) => {
+                prop_assert!(
+                    number.is_i64() || number.is_f64(),
+                    "{} does not fit the API server's integers",
+                    number
+                );
+            }
+            serde_json::Value::Array(values) => rest.extend(values),
+            serde_json::Value::Object(fields) => rest.extend(fields.values()),
+            _ => {}
+        }
+    }
+    for condition in &status.conditions {
+        prop_assert!(
+            condition.message.len() <= MESSAGE_BYTES_MAX,
+            "{} bytes are said",
+            condition.message.len()
+        );
+        prop_assert!(!condition.reason.is_empty(), "a condition without a reason");
+    }
+    Ok(())
+}
