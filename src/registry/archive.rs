@@ -172,14 +172,18 @@ pub(super) fn read_identity(
     let mut walk = TarWalk::new(file, bytes);
     let (mut config, mut spec, mut inventory) = (None, None, false);
     while let Some(member) = walk.next().map_err(unusable)? {
-        let dump = match member.path.as_slice() {
-            name if name == CONFIG_DUMP.as_bytes() => &mut config,
-            name if name == SPEC_DUMP.as_bytes() => &mut spec,
+        let (name, dump) = match member.path.as_slice() {
+            name if name == CONFIG_DUMP.as_bytes() => (CONFIG_DUMP, &mut config),
+            name if name == SPEC_DUMP.as_bytes() => (SPEC_DUMP, &mut spec),
             name => {
                 inventory |= name == INVENTORY.as_bytes();
                 continue;
             }
         };
+        // A runtime writes one; of two, who reads less of the archive would believe another than who reads all of it.
+        if dump.is_some() {
+            return Err(incomplete(path, format!("it has two {name}")));
+        }
         let data = walk.data(&member, DUMP_BYTES_MAX).map_err(unusable)?;
         *dump = Some(data.ok_or_else(|| incomplete(path, "its config.dump or spec.dump is oversized"))?);
         if depth == Depth::Identity && config.is_some() && spec.is_some() {
@@ -263,6 +267,14 @@ mod tests {
         for part in [CONFIG_DUMP, SPEC_DUMP, INVENTORY] {
             let found = why(&Checkpoint::of("5f1c").without(part).bytes());
             assert!(found.contains(part), "{part}: {found}");
+        }
+    }
+
+    #[test]
+    fn two_of_what_says_whose_it_is_are_refused() {
+        for part in [CONFIG_DUMP, SPEC_DUMP] {
+            let found = why(&Checkpoint::of("5f1c").with_another(part, b"{}").bytes());
+            assert!(found.contains(&format!("two {part}")), "{found}");
         }
     }
 

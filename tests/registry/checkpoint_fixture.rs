@@ -43,6 +43,12 @@ impl Checkpoint {
         self
     }
 
+    /// With a second member of that name.
+    pub(crate) fn with_another(mut self, path: &str, data: &[u8]) -> Self {
+        self.members.push((path.to_owned(), data.to_vec()));
+        self
+    }
+
     pub(crate) fn without(mut self, path: &str) -> Self {
         self.members.retain(|member| member.0 != path);
         self
