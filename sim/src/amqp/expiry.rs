@@ -41,8 +41,8 @@ impl Broker {
         loop {
             let deadlines = self.queues.iter().filter_map(|(name, queue)| Some((queue.deadline()?, name)));
             let (at, name) = deadlines.min().map(|(at, name)| (at, name.clone()))?;
-            if at > now {
-                return Some(at - now);
+            if let Some(wait) = at.checked_sub(now).filter(|wait| !wait.is_zero()) {
+                return Some(wait);
             }
             if self.queues.get(&name).and_then(Queue::unused_by).is_some_and(|by| by <= now) {
                 self.delete_queue(&name);

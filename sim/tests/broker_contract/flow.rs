@@ -4,9 +4,8 @@ use lapin::{
     options::{BasicAckOptions, BasicPublishOptions, ChannelFlowOptions},
 };
 
-use crate::{
-    rig::{Rig, SILENCE, body, consume, drain, fill, next, open, refused, send, sending, until, within},
-    server::Whole,
+use crate::rig::{
+    Rig, SILENCE, body, consume, drain, fill, next, open, refused, send, sending, until, within,
 };
 
 pub(super) async fn a_client_may_not_stop_the_flow_of_deliveries(rig: &Rig) {
@@ -85,15 +84,15 @@ pub(super) async fn a_connection_made_under_the_memory_alarm_is_blocked_by_its_f
 
 /// The end of a connection that is blocked is not heard, as nothing of it is read: what it had published comes nevertheless.
 pub(super) async fn a_publish_whose_sender_has_left_under_the_memory_alarm_arrives_after_it(rig: &Rig) {
-    let (_connection, channel) = rig.channel().await;
+    let (connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;
-    let Some(whole): Option<Whole<'_>> = rig.server.whole().await else { return };
+    let Some(whole) = rig.server.whole().await else { return };
     whole.raise_memory_alarm();
     let (leaving, theirs) = rig.channel().await;
     let publish = sending(&theirs, "", &queue, "1", BasicProperties::default());
     assert!(tokio::time::timeout(SILENCE, publish).await.is_err());
     drop((leaving, theirs));
     whole.end_memory_alarm();
-    let other = open(&_connection).await;
+    let other = open(&connection).await;
     assert_eq!(body(&crate::rig::arriving(&other, &queue, 1).await[0]), "1");
 }

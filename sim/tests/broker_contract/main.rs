@@ -104,6 +104,7 @@ contract! {
         an_unknown_delivery_tag_ends_the_channel,
         a_delivery_is_acked_once,
         a_delivery_is_acked_on_its_own_channel_only,
+        an_ack_of_a_message_whose_queue_is_gone_is_taken,
         recovering_requeues_what_the_channel_has_not_acked,
         what_needs_no_ack_is_gone_with_its_delivery;
     quorum:

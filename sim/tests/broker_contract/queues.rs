@@ -14,8 +14,8 @@ fn none() -> FieldTable {
 pub(super) async fn a_queue_without_a_name_is_given_one(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let options = QueueDeclareOptions { durable: false, exclusive: true, ..DURABLE };
-    let named = async || within(channel.queue_declare("".into(), options, none())).await.name().to_string();
-    let names = [named().await, named().await];
+    let given = async || within(channel.queue_declare("".into(), options, none())).await.name().to_string();
+    let names = [given().await, given().await];
     assert!(names.iter().all(|name| name.starts_with("amq.gen-")) && names[0] != names[1], "{names:?}");
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn a_queue_that_nobody_uses_expires(rig: &Rig) {
     let queue = rig.queue_with(&channel, "q", table_of(&[("x-expires", int(200))])).await;
     // A publish is no use of it.
     fill(&channel, &queue, &["1"]).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let other = open(&connection).await;
     assert_eq!(refused(consume(&other, &queue, false)).await, 404);
 }

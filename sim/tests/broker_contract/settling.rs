@@ -1,6 +1,9 @@
 use lapin::{
     BasicProperties,
-    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicRecoverOptions, BasicRejectOptions},
+    options::{
+        BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicRecoverOptions, BasicRejectOptions,
+        QueueDeleteOptions,
+    },
 };
 
 use crate::rig::{
@@ -130,6 +133,23 @@ pub(super) async fn a_delivery_is_acked_on_its_own_channel_only(rig: &Rig) {
     until(|| !other.status().connected()).await;
     within(theirs.close(200, "done".into())).await;
     assert_eq!(drain(&channel, &queue).await, ["1"]);
+}
+
+pub(super) async fn an_ack_of_a_message_whose_queue_is_gone_is_taken(rig: &Rig) {
+    let (connection, channel) = rig.channel().await;
+    let queue = rig.queue(&channel, "q").await;
+    fill(&channel, &queue, &["1"]).await;
+    let theirs = open(&connection).await;
+    let got = within(theirs.basic_get(queue.as_str().into(), BasicGetOptions::default())).await.unwrap();
+    within(channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default())).await;
+    rig.queue(&channel, "q").await;
+    within(got.delivery.acker.nack(REQUEUE)).await;
+    // A call that is answered: by then the broker has seen what was said before it.
+    assert_eq!(
+        counts(&theirs, &queue).await,
+        (0, 0),
+        "the queue that has the name now never had the message"
+    );
 }
 
 pub(super) async fn recovering_requeues_what_the_channel_has_not_acked(rig: &Rig) {

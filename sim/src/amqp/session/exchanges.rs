@@ -29,7 +29,7 @@ pub(super) fn exchange(
                 arguments: bind.arguments,
                 since: Some(broker.clock.now()),
             };
-            for name in [&bind.source, &bind.destination].map(|name| name.as_str()) {
+            for name in [bind.source.as_str(), bind.destination.as_str()] {
                 named(name)?;
                 broker.exchanges.get(name).ok_or_else(|| Exception::no_exchange(name))?;
             }
