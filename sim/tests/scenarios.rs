@@ -68,6 +68,7 @@ fn faults_end_as_they_should() {
         ("lagging-api@Pending~20s", "Completed"),
         ("stale-watch@Transferring~20s", "Completed"),
         ("repeat-control@stopped", "Completed"),
+        ("broker-memory-alarm@Replaying~20s", "Completed"),
         ("fail-checkpoints@Pending", "RolledBack"),
         ("restore-fresh@Pending", "RolledBack"),
         ("change-bindings@Mirroring", "RolledBack"),
@@ -83,6 +84,17 @@ fn faults_end_as_they_should() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_memory_alarm_of_the_broker_stops_the_workload_for_its_time_and_costs_nothing() {
+    for step in ["Mirroring", "Restoring", "stopSent", "pointOfNoReturn"] {
+        let verdict = proven(with(&format!("broker-memory-alarm@{step}~20s")));
+        assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1), "{step}");
+        assert_eq!((verdict.lost, verdict.duplicated, verdict.reordered), (0, 0, 0), "{step}");
+        let told = |what: &str| verdict.trace.iter().any(|line| line.contains(what));
+        assert!(told("Blocked(Blocked") && told("Unblocked(Unblocked"), "{step}: nobody was blocked");
+    }
 }
 
 #[test]

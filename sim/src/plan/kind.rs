@@ -78,6 +78,8 @@ pub enum FaultKind {
     DropTarget,
     /// The broker routes, but confirms nothing.
     WithholdConfirms,
+    /// The broker has too little memory: it reads nothing more of a connection that publishes.
+    BrokerMemoryAlarm,
     /// A binding that is made is in force only 800 ms after it was confirmed.
     LateBindings,
     /// Somebody deletes the replay queue.
@@ -159,7 +161,7 @@ impl FaultKind {
         match self {
             kind if !kind.lasts() => 0,
             Self::CrashOperator | Self::CrashBroker | Self::CrashTraffic => 700,
-            Self::LoseSourceNode | Self::LoseTargetNode => 20_000,
+            Self::LoseSourceNode | Self::LoseTargetNode | Self::BrokerMemoryAlarm => 20_000,
             Self::ApiConflicts | Self::ApiTooMany | Self::ApiErrors => 1_500,
             Self::FailCheckpoints | Self::DiskFull | Self::RestoreFresh | Self::FailRestores => 60_000,
             _ => 5_000,
@@ -180,6 +182,7 @@ impl FaultKind {
                 | Self::DropSource
                 | Self::DropTarget
                 | Self::WithholdConfirms
+                | Self::BrokerMemoryAlarm
                 | Self::Hold(Link::SourceBroker | Link::TargetBroker)
                 | Self::Partition(Link::SourceBroker | Link::TargetBroker)
                 | Self::PartitionTo(Link::SourceBroker | Link::TargetBroker)
@@ -210,7 +213,7 @@ impl FaultKind {
     }
 }
 
-const SIMPLE: [FaultKind; 43] = {
+const SIMPLE: [FaultKind; 44] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -242,6 +245,7 @@ const SIMPLE: [FaultKind; 43] = {
         K::DropSource,
         K::DropTarget,
         K::WithholdConfirms,
+        K::BrokerMemoryAlarm,
         K::RepeatControl,
         K::LateBindings,
         K::DeleteReplayQueue,

@@ -62,6 +62,7 @@ enum Undo {
     ReleaseWatches,
     CatchUp,
     Confirm,
+    FreeMemory,
     BindInTime,
     Cure(Ailment),
     SetClock,
@@ -179,6 +180,7 @@ impl Drive {
             | FaultKind::DropSource
             | FaultKind::DropTarget
             | FaultKind::WithholdConfirms
+            | FaultKind::BrokerMemoryAlarm
             | FaultKind::RepeatControl
             | FaultKind::LateBindings
             | FaultKind::DeleteReplayQueue => self.strike_broker(&fault),
@@ -375,6 +377,10 @@ impl Drive {
                 broker.withhold_confirms(true);
                 return Undo::Confirm;
             }
+            FaultKind::BrokerMemoryAlarm => {
+                broker.raise_memory_alarm();
+                return Undo::FreeMemory;
+            }
             FaultKind::LateBindings => {
                 broker.delay_bindings(Some(LATE));
                 return Undo::BindInTime;
@@ -434,6 +440,7 @@ impl Drive {
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::CatchUp => self.cluster.api.catch_up(),
             Undo::Confirm => self.cluster.broker.withhold_confirms(false),
+            Undo::FreeMemory => self.cluster.broker.end_memory_alarm(),
             Undo::BindInTime => self.cluster.broker.delay_bindings(None),
             Undo::Cure(ailment) => drop(self.cluster.machines.lock().ailments.remove(&ailment)),
             Undo::SetClock => self.cluster.clock.set(0),
