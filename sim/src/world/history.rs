@@ -181,7 +181,9 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         },
         K::CrashOperator | K::ClockAhead | K::ClockBehind => known(&[OPERATOR]),
         K::DropOperator => known(&[OPERATOR, BROKER]),
-        K::CrashBroker | K::WithholdConfirms | K::RepeatControl | K::LateBindings => known(&[BROKER]),
+        K::CrashBroker | K::BrokerMemoryAlarm | K::WithholdConfirms | K::RepeatControl | K::LateBindings => {
+            known(&[BROKER])
+        }
         K::DeleteReplayQueue => vec![format!("{}.ms2m.{}", party.names.queue(), party.names.migration())],
         K::ChangeBindings => vec![party.names.queue()],
         K::CrashTraffic => vec![party.names.traffic()],
