@@ -18,6 +18,9 @@ impl Oracle {
             self.phase = transition.phase;
         }
         self.transitions = status.phase_transitions.len();
+        if status.abort.is_some() {
+            self.gave_up_at.get_or_insert(at);
+        }
         let point = status.handover.as_ref().and_then(|handover| handover.point_of_no_return);
         if self.point_of_no_return.is_some() && self.point_of_no_return != point {
             self.broke(at, "PhaseMonotonic", "the point of no return moved");

@@ -42,7 +42,7 @@ impl Fates {
         self.source_died = false;
     }
 
-    fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus) {
+    fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus, has_proven: bool) {
         let Some(source) = &status.source else {
             self.source_died = true;
             self.lost = Some("the workload crashed before its migration had begun");
@@ -55,6 +55,10 @@ impl Fates {
             let has_image = status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.image.is_some());
             if status.phase == Phase::RollingBack {
                 self.lost = Some("the source died while the migration was rolled back to it");
+            } else if has_proven {
+                self.lost_unless_completed = Some(
+                    "the source died when it had shown its RAM, to have the migration rolled back to it",
+                );
             } else if !has_image {
                 self.lost_unless_completed = Some("the source died before an image existed");
             }
@@ -89,14 +93,32 @@ impl Oracle {
             }
         }
         self.fates.alive = alive;
+        let has_proven = !died.is_empty() && self.has_proven(cluster, status);
         for (id, is_source, ledger) in died {
             match (self.fates.doomed.contains(&id), is_source) {
-                (true, true) => self.fates.source_was_killed(&id, status),
+                (true, true) => self.fates.source_was_killed(&id, status, has_proven),
                 (true, false) => self.fates.target_was_killed(status),
                 (false, true) => self.no_early_kill(cluster, &id, &ledger, &target, at),
                 (false, false) => {}
             }
         }
+    }
+
+    /// Whether the source has shown its RAM since the migration was given up. What it says then is true when it says it, and
+    /// nobody can know that it has died since.
+    fn has_proven(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> bool {
+        let (Some(source), Some(nonce), Some(since)) = (&status.source, &status.nonce, self.gave_up_at)
+        else {
+            return false;
+        };
+        let proof = format!("\"nonce\":\"{nonce}\"");
+        let letters = cluster.broker.letters();
+        letters.iter().any(|letter| {
+            letter.from == source.uid
+                && letter.word == "PROBED"
+                && Duration::from_millis(letter.at_ms) >= since
+                && letter.text.contains(&proof)
+        })
     }
 
     fn no_early_kill(&mut self, cluster: &Cluster, id: &str, ledger: &Ledger, target: &Ledger, at: Duration) {

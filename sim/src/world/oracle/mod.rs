@@ -45,10 +45,14 @@ pub struct Oracle {
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
     point_of_no_return: Option<jiff::Timestamp>,
+    /// When it was on record that the migration is given up.
+    gave_up_at: Option<Duration>,
     /// The preflight has to refuse: nothing may be created.
     may_begin: bool,
     /// A completed migration keeps its checkpoint image.
     keeps_image: bool,
+    /// UIDs of the pods that were there when the migration ended: whoever deletes one later sees to its control queue.
+    outlived: Option<BTreeSet<String>>,
 }
 
 impl Oracle {
@@ -67,8 +71,10 @@ impl Oracle {
             is_calm: faults.is_empty(),
             may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
             point_of_no_return: None,
+            gave_up_at: None,
             may_begin: true,
             keeps_image: workload.knobs.retain_checkpoint,
+            outlived: None,
         }
     }
 
@@ -83,6 +89,7 @@ impl Oracle {
         self.end_round(cluster, status, at);
         self.fates.next_round(status);
         self.names = names;
+        (self.outlived, self.gave_up_at) = (None, None);
         (self.phase, self.transitions, self.point_of_no_return) = (Phase::Pending, 0, None);
     }
 
@@ -132,6 +139,9 @@ impl Oracle {
 
     /// Checks what must hold at every instant.
     pub fn check(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+        if self.outlived.is_none() && status.phase.is_terminal() {
+            self.outlived = Some(uids_of_pods(cluster));
+        }
         self.one_owner(cluster, at);
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
