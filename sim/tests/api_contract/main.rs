@@ -206,7 +206,7 @@ contract! {
         a_deployment_rolls_unless_it_says_so,
         an_owners_selector_matches_its_template,
         an_owners_pods_always_restart,
-        an_owner_needs_a_container,
+        a_deployment_needs_a_container,
         an_owners_selector_is_settled,
         an_owner_may_be_scaled_and_that_is_a_generation,
         the_status_of_an_owner_is_its_controllers;
