@@ -42,7 +42,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, _seed: u32| {
 });
 
 fn repair_checksums(archive: &mut [u8]) {
-    let mut at = 0;
+    let mut at = 0_usize;
     while let Some(block) = archive.get_mut(at..at.saturating_add(BLOCK)) {
         if block.iter().all(|byte| *byte == 0) {
             return;
