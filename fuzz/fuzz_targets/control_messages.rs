@@ -41,7 +41,8 @@ fn read<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) -> Opt
             Some(message)
         }
         Err(error) => {
-            assert!(error.line() > 0 && !error.to_string().is_empty(), "{error:?}");
+            // Of a message whose type is known, serde says which field is wrong, and no line.
+            assert!(error.to_string().len() > 10, "{error:?}");
             None
         }
     }
