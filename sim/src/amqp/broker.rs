@@ -41,6 +41,8 @@ pub(super) struct Broker {
     /// How long after its confirm a binding is in force.
     pub(super) binding_delay: Option<Duration>,
     pub(super) refused_consumers: BTreeMap<String, u64>,
+    /// When streams can be read again after a restart.
+    pub(super) streams_back_at: Duration,
 }
 
 /// A connection.

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use amq_protocol::{
     frame::AMQPFrame,
@@ -11,6 +11,10 @@ use super::{
     queue::Queue,
     routing::{Binding, Destination},
 };
+
+/// How long after a restart streams have no leader yet. RabbitMQ answers before that: connections, classic and quorum queues
+/// are back earlier.
+const STREAM_RECOVERY: Duration = Duration::from_millis(300);
 
 /// What ends: consumers, channels, connections, queues, exchanges, and the broker's own run.
 impl Broker {
@@ -139,5 +143,6 @@ impl Broker {
             destination && exchanges.contains_key(&binding.exchange)
         });
         self.queues.values_mut().for_each(Queue::keep_persistent);
+        self.streams_back_at = self.clock.now() + STREAM_RECOVERY;
     }
 }

@@ -18,6 +18,12 @@ impl Exception {
         Self::new(404, format!("NOT_FOUND - no queue '{name}' in vhost '/'"))
     }
 
+    /// It is there, but nothing leads it at the moment.
+    pub(super) fn away(name: &str) -> Self {
+        let what = format!("durable queue '{name}' in vhost '/'");
+        Self::new(404, format!("NOT_FOUND - home node 'rabbit@broker' of {what} is down or inaccessible"))
+    }
+
     pub(super) fn default_exchange() -> Self {
         Self::new(403, "ACCESS_REFUSED - operation not permitted on the default exchange")
     }

@@ -166,7 +166,8 @@ contract! {
     restart:
         a_restart_leaves_what_is_durable_and_persistent,
         a_restart_returns_what_was_unacked_in_its_place,
-        a_restart_leaves_everything_in_quorum_queues_and_streams;
+        a_restart_leaves_everything_in_quorum_queues_and_streams,
+        a_stream_is_away_after_a_restart_and_comes_back;
     bindings:
         a_direct_binding_mirrors_every_message_once,
         a_topic_binding_mirrors_what_matches,

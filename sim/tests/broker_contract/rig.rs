@@ -40,7 +40,7 @@ use tokio::{
 pub(super) const URL: &str = "MS2M_TEST_RABBITMQ_URL";
 pub(super) const MANAGEMENT_URL: &str = "MS2M_TEST_RABBITMQ_MANAGEMENT_URL";
 /// Every wait ends by then: a test that hangs is a test that fails.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// What has not come by then does not come.
 pub(super) const SILENCE: Duration = Duration::from_millis(300);
 

@@ -127,15 +127,12 @@ impl Lane for RabbitLane {
 
     async fn consumers(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
         let mut probe = self.probe.lock().await;
-        if !probe.status().connected() {
-            return Err(BrokerError::Unreachable("the channel closed".to_owned()));
-        }
-        let found = consumers(&probe, queue, self.deadline).await?;
-        if found.is_none() {
-            // The answer "not there" closed the channel.
+        let found = consumers(&probe, queue, self.deadline).await;
+        if !matches!(found, Ok(Some(_))) {
+            // Any other answer closed the channel.
             *probe = self.link.channel().await?;
         }
-        Ok(found)
+        found
     }
 
     async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError> {
@@ -175,7 +172,7 @@ pub(super) async fn consumers(
     match declared {
         Ok(queue) => Ok(Some(queue.consumer_count())),
         Err(error) => match error.kind() {
-            lapin::ErrorKind::ProtocolError(protocol) if protocol.get_id() == 404 => Ok(None),
+            lapin::ErrorKind::ProtocolError(protocol) if super::is_absent(protocol) => Ok(None),
             _ => Err(super::classify(&error)),
         },
     }

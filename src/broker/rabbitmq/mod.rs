@@ -77,9 +77,37 @@ fn classify(error: &lapin::Error) -> BrokerError {
     match error.kind() {
         lapin::ErrorKind::ProtocolError(protocol) => match protocol.get_id() {
             403 => BrokerError::Refused(protocol.get_message().to_string()),
+            404 if !is_absent(protocol) => BrokerError::Unreachable(error.to_string()),
             404..=406 | 530 => BrokerError::Precondition(protocol.get_message().to_string()),
             _ => BrokerError::Unreachable(error.to_string()),
         },
         _ => BrokerError::Unreachable(error.to_string()),
+    }
+}
+
+/// Whether something is not there. RabbitMQ says "not found" of what is only away, too, and in other words: of a queue whose
+/// node is down, or of a stream for a moment after a restart, until its leader runs again.
+fn is_absent(protocol: &lapin::protocol::AMQPError) -> bool {
+    protocol.get_id() == 404 && protocol.get_message().as_str().starts_with("NOT_FOUND - no ")
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
+
+    use super::*;
+
+    fn not_found(text: &str) -> BrokerError {
+        let kind = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+        classify(&lapin::ErrorKind::ProtocolError(AMQPError::new(kind, text.into())).into())
+    }
+
+    #[test]
+    fn what_is_away_for_a_moment_is_not_missing() {
+        let away =
+            not_found("NOT_FOUND - home node 'a' of durable queue 'q' in vhost '/' is down or inaccessible");
+        assert!(matches!(away, BrokerError::Unreachable(_)) && away.is_retryable(), "{away:?}");
+        let absent = not_found("NOT_FOUND - no queue 'q' in vhost '/'");
+        assert!(matches!(absent, BrokerError::Precondition(_)) && !absent.is_retryable(), "{absent:?}");
     }
 }

@@ -116,7 +116,11 @@ impl Session {
         prefetch: u16,
         limited: bool,
     ) -> Result<(), Exception> {
+        let are_streams_back = broker.clock.now() >= broker.streams_back_at;
         let queue = broker.queue_for(self.client, name)?;
+        if queue.is_stream() && !are_streams_back {
+            return Err(Exception::away(name));
+        }
         // Quorum queues and streams do not know exclusive consumers.
         let taken = queue.consumers.iter().any(|other| other.exclusive);
         if queue.kind() == Kind::Classic && (taken || (consume.exclusive && !queue.consumers.is_empty())) {
