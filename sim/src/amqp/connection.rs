@@ -1,7 +1,8 @@
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use amq_protocol::frame::{AMQPFrame, gen_frame, parse_frame};
 use ms2m_app::io::Stream;
+use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::mpsc::UnboundedReceiver,
@@ -128,8 +129,34 @@ fn trace_frame(client: u64, direction: char, frame: &AMQPFrame) {
             trace!("rabbitmq", "client {client}.{channel} {direction} {properties:?}");
         }
         AMQPFrame::Body(channel, body) => {
-            trace!("rabbitmq", "client {client}.{channel} {direction} {}", String::from_utf8_lossy(body));
+            trace!("rabbitmq", "client {client}.{channel} {direction} {}", Shown(body));
         }
+    }
+}
+
+/// How much of a body a trace shows; of a longer one its length and a digest stand for the rest.
+const SHOWN: usize = 256;
+
+struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.0;
+        let begin = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+        f.write_str(&begin)?;
+        if body.len() > SHOWN {
+            let digest = Sha256::digest(body);
+            write!(
+                f,
+                "... {} bytes, {:02x}{:02x}{:02x}{:02x}",
+                body.len(),
+                digest[0],
+                digest[1],
+                digest[2],
+                digest[3]
+            )?;
+        }
+        Ok(())
     }
 }
 
