@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
-use ms2m_sim::{plan::Scenario, report::Verdict, world::run};
+use ms2m_sim::{
+    plan::Scenario,
+    report::Verdict,
+    world::{Tracing, run},
+};
 
 /// Messages per second.
 const RATES: [u32; 3] = [10, 60, 120];
@@ -22,7 +26,7 @@ fn in_virtual_time(c: &mut Criterion, what: &str, measure: fn(&Verdict) -> Optio
                 b.iter_custom(|iterations| {
                     let taken = (0..iterations).map(|_| {
                         seed += 1;
-                        let verdict = run(Scenario::new(seed).at_rate(f64::from(*rate), 3));
+                        let verdict = run(Scenario::new(seed).at_rate(f64::from(*rate), 3), Tracing::Off);
                         assert!(verdict.holds(), "seed {seed}: {:?}", verdict.violations);
                         Duration::from_millis(measure(&verdict).expect("the migration is complete"))
                     });

@@ -2,7 +2,10 @@
 #![allow(missing_docs, reason = "criterion's macros generate public items")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ms2m_sim::{plan::Scenario, world::run};
+use ms2m_sim::{
+    plan::Scenario,
+    world::{Tracing, run},
+};
 
 fn whole_run(c: &mut Criterion) {
     let mut group = c.benchmark_group("simulation");
@@ -11,7 +14,7 @@ fn whole_run(c: &mut Criterion) {
     group.bench_function("default scenario", |b| {
         b.iter(|| {
             seed += 1;
-            let verdict = run(Scenario::new(seed));
+            let verdict = run(Scenario::new(seed), Tracing::Off);
             assert!(verdict.holds(), "seed {seed}: {:?}", verdict.violations);
         });
     });

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use ms2m_sim::{plan::Plan, world::run};
+use ms2m_sim::{
+    plan::Plan,
+    world::{Tracing, run},
+};
 use serde::Deserialize;
 
 /// A plan with what it is about.
@@ -29,7 +32,7 @@ fn what_was_found_once_stays_mended() {
         let found: Found = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(found.story.len() > 20, "{name} tells nothing");
         found.plan.check().unwrap_or_else(|problem| panic!("{name}: {problem}"));
-        let verdict = run(found.plan);
+        let verdict = run(found.plan, Tracing::Off);
         let outcome = |workload: &ms2m_sim::report::WorkloadReport| workload.migration.outcome.clone();
         let ends: Vec<String> = match verdict.workloads.as_slice() {
             [] => vec![verdict.migration.outcome.clone()],

@@ -6,12 +6,15 @@ use ms2m::api::Phase;
 use ms2m_sim::{
     plan::{Fault, FaultKind, Owner, Plan, Scenario, Step, Workload},
     report::Verdict,
-    world::{Mistake, run},
+    world::{Mistake, Tracing, run},
 };
 
 fn proven(plan: impl Into<Plan>) -> Verdict {
-    let plan = plan.into();
-    let verdict = run(plan.clone());
+    proven_with(plan.into(), Tracing::Off)
+}
+
+fn proven_with(plan: Plan, tracing: Tracing) -> Verdict {
+    let verdict = run(plan.clone(), tracing);
     assert!(verdict.holds(), "{plan:?}: {:#?}", verdict.violations);
     verdict
 }
@@ -32,13 +35,25 @@ fn a_migration_under_traffic_loses_nothing_and_pauses_briefly() {
 #[test]
 fn a_run_is_a_function_of_its_plan() {
     let plan = || with("crash-operator@Replaying").with(Fault::new(FaultKind::DropTarget, Step::StopSent));
-    let once = proven(plan());
-    let again = proven(plan());
+    let once = proven_with(plan(), Tracing::On);
+    let again = proven_with(plan(), Tracing::On);
     let different = once.trace.iter().zip(&again.trace).find(|(a, b)| a != b);
     assert_eq!(different, None);
     assert_eq!(once.trace_hash, again.trace_hash);
     assert!(once.trace.len() > 1_000, "a trace of {} lines sees too little", once.trace.len());
-    assert_ne!(once.trace_hash, proven(Scenario::new(4)).trace_hash);
+    assert_ne!(once.trace_hash, proven_with(Scenario::new(4).into(), Tracing::On).trace_hash);
+}
+
+#[test]
+fn a_run_goes_the_same_way_without_its_trace() {
+    let plan = || with("crash-operator@Replaying").with(Fault::new(FaultKind::DropTarget, Step::StopSent));
+    let [traced, untraced] = [Tracing::On, Tracing::Off].map(|tracing| Verdict {
+        trace: Vec::new(),
+        trace_hash: None,
+        wall_ms: 0,
+        ..proven_with(plan(), tracing)
+    });
+    assert_eq!(traced, untraced);
 }
 
 /// Each process killed in each phase: how the migration ends then.
@@ -78,7 +93,7 @@ fn faults_end_as_they_should() {
     let mut wrong = BTreeMap::new();
     for (fault, ends) in killed().into_iter().chain(others) {
         let name = fault.to_string();
-        let verdict = run(Plan::calm(1).with(fault));
+        let verdict = run(Plan::calm(1).with(fault), Tracing::Off);
         if !verdict.holds() || verdict.migration.outcome != ends || verdict.struck != 1 {
             wrong.insert(name, (verdict.migration.outcome.clone(), ends, verdict.struck, verdict.violations));
         }
@@ -163,7 +178,7 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
 fn every_mistake_is_refused_with_its_reason_and_costs_nothing() {
     let mut wrong = BTreeMap::new();
     for mistake in Mistake::ALL {
-        let verdict = run(Scenario::new(1).with_mistake(mistake));
+        let verdict = run(Scenario::new(1).with_mistake(mistake), Tracing::Off);
         let (reason, piece) = told(mistake);
         let migration = &verdict.migration;
         let refused = migration.outcome == "RolledBack" && migration.reason == reason;

@@ -22,7 +22,7 @@ use crate::{
     explore::{Child, Class, Matrix, Part, Pool, Shrink, Sweep, build_seeded, explain, hunt},
     plan::{FaultKind, Plan, Step},
     report::{Failure, Style, html, render},
-    world::{Mistake, points, run},
+    world::{Mistake, Tracing, points, run},
 };
 
 /// A sweep of so many seeds reaches every rare path.
@@ -82,6 +82,9 @@ struct RunArgs {
     /// Print every line of the trace before the verdict
     #[arg(long, conflicts_with = "json")]
     trace: bool,
+    /// Keep no trace, so that there is no hash of it either: faster
+    #[arg(long, conflicts_with = "trace")]
+    untraced: bool,
     /// Write the run as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -185,7 +188,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
     let plan = args.shape.plan()?;
-    let verdict = run(plan.clone());
+    let verdict = run(plan.clone(), if args.untraced { Tracing::Off } else { Tracing::On });
     if let Some(file) = &args.report {
         write(file, &html(&verdict, &plan, &args.shape.command())?)?;
     }
@@ -274,7 +277,7 @@ fn shrink(file: &Path) -> anyhow::Result<u8> {
 
 fn tell(file: &Path) -> anyhow::Result<u8> {
     let plan = Plan::load(file)?;
-    let verdict = run(plan.clone());
+    let verdict = run(plan.clone(), Tracing::Off);
     print(&explain(&plan, &verdict))?;
     Ok(u8::from(!verdict.holds()))
 }

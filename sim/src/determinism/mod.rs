@@ -44,7 +44,7 @@ pub use aslr::reexec_without_aslr;
 pub use lockstep::client_threads;
 pub use processor::PROCESSOR;
 pub use simulation::run;
-pub use trace::{take_trace, trace, trace_hash};
+pub use trace::{leave_no_trace, take_trace, trace, trace_hash};
 pub use trace_layer::TraceLayer;
 pub(crate) use trace_layer::without_log;
 pub use virtual_clock::{EPOCH, wall_clock};

@@ -19,6 +19,7 @@ pub(super) struct Simulation {
     trace: Mutex<Vec<String>>,
     guests: Guests,
     quiet: AtomicBool,
+    leaves_no_trace: AtomicBool,
 }
 
 thread_local! {
@@ -61,6 +62,15 @@ impl Simulation {
 
     pub(super) fn set_quiet(&self, quiet: bool) {
         self.quiet.store(quiet, Ordering::SeqCst);
+    }
+
+    /// Whether nothing at all is traced.
+    pub(super) fn leaves_no_trace(&self) -> bool {
+        self.leaves_no_trace.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn leave_no_trace(&self) {
+        self.leaves_no_trace.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn append(&self, line: String) {

@@ -95,8 +95,6 @@ pub struct Summary {
     pub excuse: Option<String>,
     /// Points that were reached.
     pub reached: BTreeSet<String>,
-    /// Hash of the trace.
-    pub trace_hash: Option<String>,
     /// Messages published.
     pub published: u64,
     /// How many of the faults have struck.
@@ -158,7 +156,7 @@ impl Child {
         self.run(&["--plan".into(), file.into()], processor)
     }
 
-    /// Runs `run --json` with arguments.
+    /// Runs `run --json --untraced` with arguments.
     pub fn run(&self, arguments: &[OsString], processor: usize) -> Outcome {
         let began = wall_clock();
         let crashed = |complaint: String| Outcome {
@@ -167,7 +165,7 @@ impl Child {
             complaint,
             wall: wall_clock().saturating_sub(began),
         };
-        let mut command = self.command("--json", arguments, processor);
+        let mut command = self.command(&["--json", "--untraced"], arguments, processor);
         match wait(&mut command) {
             Ok((Some(code @ (0 | 1 | 3)), out, complaint)) => {
                 let class = match code {
@@ -189,16 +187,16 @@ impl Child {
 
     /// The lines of a run's trace.
     pub fn trace(&self, arguments: &[OsString], processor: usize) -> std::io::Result<Vec<String>> {
-        let (code, out, complaint) = wait(&mut self.command("--trace", arguments, processor))?;
+        let (code, out, complaint) = wait(&mut self.command(&["--trace"], arguments, processor))?;
         if !matches!(code, Some(0 | 1 | 3)) {
             return Err(std::io::Error::other(format!("it ended without a verdict: {complaint}")));
         }
         Ok(String::from_utf8_lossy(&out).lines().map(str::to_owned).collect())
     }
 
-    fn command(&self, form: &str, arguments: &[OsString], processor: usize) -> Command {
+    fn command(&self, form: &[&str], arguments: &[OsString], processor: usize) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("run").arg(form).args(arguments).env(PROCESSOR, processor.to_string());
+        command.arg("run").args(form).args(arguments).env(PROCESSOR, processor.to_string());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

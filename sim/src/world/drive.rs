@@ -27,14 +27,29 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// What a fault that has just ended may still cause: a broken watch is opened again, a connection found dead.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
+/// Whether a run notes every step that it takes. It goes the same way with and without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracing {
+    /// The verdict has the trace and its hash.
+    On,
+    /// It has neither, and is there sooner.
+    Off,
+}
+
 /// Runs a plan to its end, on a thread of its own, and says what it proved.
-pub fn run(plan: impl Into<Plan>) -> Verdict {
+pub fn run(plan: impl Into<Plan>, tracing: Tracing) -> Verdict {
     let plan = plan.into();
     let seed = plan.scenario.seed;
     determinism::run(seed, move || {
         let began = wall_clock();
         let log = tracing_subscriber::registry().with(TraceLayer::new(Level::DEBUG));
-        let _log = tracing::subscriber::set_default(log);
+        let _log = match tracing {
+            Tracing::On => Some(tracing::subscriber::set_default(log)),
+            Tracing::Off => {
+                determinism::leave_no_trace();
+                None
+            }
+        };
         let scenario = &plan.scenario;
         if scenario.fragmented {
             Delivery::Fragmented.select();
@@ -46,10 +61,12 @@ pub fn run(plan: impl Into<Plan>) -> Verdict {
         cluster.populate(&mut sim, scenario);
         let mut drive = Drive::new(&plan, cluster);
         let mut verdict = drive.run(&mut sim);
-        // Before the hosts go: their end is no part of the run.
-        let trace = determinism::take_trace();
-        verdict.trace_hash = Some(determinism::trace_hash(&trace));
-        verdict.trace = trace;
+        if tracing == Tracing::On {
+            // Before the hosts go: their end is no part of the run.
+            let trace = determinism::take_trace();
+            verdict.trace_hash = Some(determinism::trace_hash(&trace));
+            verdict.trace = trace;
+        }
         drop(sim);
         verdict.wall_ms = u64::try_from(wall_clock().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
         verdict

@@ -36,7 +36,7 @@ mod transfer;
 pub use archive::Archive;
 pub use cluster::{Cluster, Traffic};
 pub use counter::{CounterMemory, CounterProgram};
-pub use drive::run;
+pub use drive::{Tracing, run};
 pub use images::{Image, Images};
 pub use machines::{Ailment, Container, Machines, State};
 pub use mistake::{Mistake, UnknownMistake};

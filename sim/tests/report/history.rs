@@ -10,7 +10,7 @@ use ms2m_sim::{
 fn who_ran_where_and_what_was_struck_is_told() {
     let killed = Fault::new(FaultKind::KillTarget, Step::ReplaySent);
     let plan = Plan::calm(5).with(killed).with("hold:operator-broker@Restoring".parse().unwrap());
-    let verdict = world::run(plan);
+    let verdict = world::run(plan, world::Tracing::On);
     assert!(verdict.holds(), "{:#?}", verdict.violations);
     let History { nodes, casts, processes, pods, strikes, writes } = &verdict.history;
     assert_eq!(*nodes, ["node-1", "node-2"]);

@@ -216,7 +216,7 @@ fn the_theme_can_be_chosen() {
 fn what_is_broken_is_said_first() {
     let Some(mut chromium) = Chromium::start("run::what_is_broken_is_said_first") else { return };
     let plan = Plan::calm(3);
-    let mut verdict = world::run(plan.clone());
+    let mut verdict = world::run(plan.clone(), world::Tracing::On);
     let message = "move: </script><b>p1</b> lacks 4-6".to_owned();
     verdict.violations.push(Violation { invariant: "NoLoss", at_ms: 5_000, message });
     let file = file("broken");
