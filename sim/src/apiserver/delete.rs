@@ -73,6 +73,11 @@ impl DeleteOptions {
         })
     }
 
+    /// At once, and nobody is waited for.
+    pub(super) fn forced() -> Self {
+        Self { grace_seconds: Some(0), ..Self::background() }
+    }
+
     /// As a controller deletes: at once, the dependents in the background.
     pub(super) fn background() -> Self {
         Self { propagation: Some(Propagation::Background), ..Self::default() }

@@ -170,11 +170,27 @@ impl ApiServer {
 
     /// Deletes an object as a user does, past the network; false when there is none.
     pub fn delete(&self, group: &str, plural: &str, namespace: &str, name: &str) -> bool {
+        self.delete_with(&DeleteOptions::background(), group, plural, namespace, name)
+    }
+
+    /// The same without a grace period, as `kubectl delete --force` does: a pod is gone at once, whatever its processes do.
+    pub fn force_delete(&self, group: &str, plural: &str, namespace: &str, name: &str) -> bool {
+        self.delete_with(&DeleteOptions::forced(), group, plural, namespace, name)
+    }
+
+    fn delete_with(
+        &self,
+        options: &DeleteOptions,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+    ) -> bool {
         self.with_state(|state| {
             let resource = state.store.catalogue.get(group, plural).cloned();
             resource.is_some_and(|resource| {
                 let key = Key::new(&resource, namespace, name);
-                state.store.delete(&resource, &key, &DeleteOptions::background()).is_ok()
+                state.store.delete(&resource, &key, options).is_ok()
             })
         })
     }

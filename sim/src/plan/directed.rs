@@ -19,7 +19,9 @@ pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
         kind if kind.lies_in_wait() => all[..BEFORE_THE_CHECKPOINT].to_vec(),
         FaultKind::KillTarget
         | FaultKind::DeleteTarget
+        | FaultKind::ForceDeleteTarget
         | FaultKind::DropTarget
+        | FaultKind::DeleteTargetControl
         | FaultKind::Hold(Link::TargetBroker)
         | FaultKind::Partition(Link::TargetBroker)
         | FaultKind::PartitionTo(Link::TargetBroker)
@@ -68,6 +70,31 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
         _ => {}
     }
     all
+}
+
+/// Several faults that together lead where hardly anything else does.
+pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
+    let fault = |kind, step, after_ms, lasts_ms| Fault {
+        at: Moment { workload, round, step, after_ms },
+        kind,
+        lasts_ms,
+    };
+    let switching_over = Step::Phase(Phase::SwitchingOver);
+    if rng.bool() {
+        // A source that hears nothing is fenced by the broker. When it is back, what would stop it is gone.
+        let away_ms = rng.u64(30_000..60_000);
+        let kubelet_ms = away_ms + rng.u64(5_000..30_000);
+        let late = [Step::Switched, Step::Routed][rng.usize(..2)];
+        return vec![
+            fault(FaultKind::Partition(Link::SourceBroker), switching_over, 0, away_ms),
+            fault(FaultKind::CrashSourceKubelet, switching_over, 0, kubelet_ms),
+            fault(FaultKind::DeleteSourceControl, late, rng.u64(..5_000), 0),
+        ];
+    }
+    // Nobody waits for ever for a node that is to clean up.
+    let steps = [Step::Switched, Step::Routed, Step::SourceGone, Step::Unbound, Step::ReplayDeleted];
+    let step = steps[rng.usize(..steps.len())];
+    vec![fault(FaultKind::CrashSourceKubelet, step, 0, rng.u64(150_000..280_000))]
 }
 
 /// Repeats what was said in a workload's earlier migrations; with one of them called off when the source had stopped, a

@@ -6,13 +6,22 @@ use ms2m::api::OnDeadline;
 
 use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
 
+/// One seed in so many tells a story besides.
+const TO_A_STORY: u8 = 16;
+
 impl Plan {
     /// The plan of a seed.
     pub fn random(seed: u64) -> Self {
         let scenario = Scenario::random(seed);
         let mut rng = generator(seed, 2);
         let count = *choose(&mut rng, &[0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6]);
-        let faults = (0..count).flat_map(|_| faults(&mut rng, &scenario.workloads)).collect();
+        let mut faults: Vec<Fault> = (0..count).flat_map(|_| faults(&mut rng, &scenario.workloads)).collect();
+        let mut stories = generator(seed, 4);
+        if stories.u8(..TO_A_STORY) == 0 {
+            let workload = stories.usize(..scenario.workloads.len());
+            let round = scenario.workloads[workload].rounds - 1;
+            faults.extend(directed::story(&mut stories, workload, round));
+        }
         Self { scenario, faults }
     }
 }

@@ -31,6 +31,10 @@ pub enum FaultKind {
     DeleteSource,
     /// Somebody deletes the shadow pod.
     DeleteTarget,
+    /// Somebody deletes the source pod without waiting for its end: its process goes on until its kubelet hears of it.
+    ForceDeleteSource,
+    /// Somebody deletes the shadow pod so.
+    ForceDeleteTarget,
     /// The user deletes the migration.
     Cancel,
     /// Somebody binds the queue to another exchange.
@@ -84,6 +88,10 @@ pub enum FaultKind {
     LateBindings,
     /// Somebody deletes the replay queue.
     DeleteReplayQueue,
+    /// Somebody deletes the source's control queue, with the commands in it.
+    DeleteSourceControl,
+    /// Somebody deletes the target's.
+    DeleteTargetControl,
     /// Every control message of the last while comes once more, the latest first.
     RepeatControl,
 
@@ -141,6 +149,8 @@ impl FaultKind {
                 | Self::KillTarget
                 | Self::DeleteSource
                 | Self::DeleteTarget
+                | Self::ForceDeleteSource
+                | Self::ForceDeleteTarget
                 | Self::Cancel
                 | Self::ChangeBindings
                 | Self::LoseAcknowledgement
@@ -152,6 +162,8 @@ impl FaultKind {
                 | Self::DropTarget
                 | Self::RepeatControl
                 | Self::DeleteReplayQueue
+                | Self::DeleteSourceControl
+                | Self::DeleteTargetControl
                 | Self::FailCheckpoint
         )
     }
@@ -179,6 +191,8 @@ impl FaultKind {
                 | Self::KillTarget
                 | Self::DeleteSource
                 | Self::DeleteTarget
+                | Self::ForceDeleteSource
+                | Self::ForceDeleteTarget
                 | Self::DropSource
                 | Self::DropTarget
                 | Self::WithholdConfirms
@@ -213,7 +227,7 @@ impl FaultKind {
     }
 }
 
-const SIMPLE: [FaultKind; 44] = {
+const SIMPLE: [FaultKind; 48] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -228,6 +242,8 @@ const SIMPLE: [FaultKind; 44] = {
         K::KillTarget,
         K::DeleteSource,
         K::DeleteTarget,
+        K::ForceDeleteSource,
+        K::ForceDeleteTarget,
         K::Cancel,
         K::ChangeBindings,
         K::ApiConflicts,
@@ -249,6 +265,8 @@ const SIMPLE: [FaultKind; 44] = {
         K::RepeatControl,
         K::LateBindings,
         K::DeleteReplayQueue,
+        K::DeleteSourceControl,
+        K::DeleteTargetControl,
         K::FailCheckpoint,
         K::FailCheckpoints,
         K::SlowCheckpoints,

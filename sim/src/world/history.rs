@@ -193,9 +193,9 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         K::LoseSourceNode => vec![source_node, source],
         K::CrashTargetKubelet | K::PullsFail | K::FailRestores | K::RestoreFresh => vec![target_node],
         K::LoseTargetNode => vec![target_node, target],
-        K::KillSource | K::DeleteSource => vec![source],
+        K::KillSource | K::DeleteSource | K::ForceDeleteSource | K::DeleteSourceControl => vec![source],
         K::DropSource => known(&[&source, BROKER]),
-        K::KillTarget | K::DeleteTarget => vec![target],
+        K::KillTarget | K::DeleteTarget | K::ForceDeleteTarget | K::DeleteTargetControl => vec![target],
         K::DropTarget => known(&[&target, BROKER]),
         K::RegistryDown | K::TruncatePushes => known(&[REGISTRY]),
         K::Cancel

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ms2m::{api::FIELD_MANAGER, kubernetes::client::USER_AGENT};
+use ms2m_app::contract::control_queue;
 use turmoil::Sim;
 
-use super::{drive::Drive, machines::Ailment, objects};
+use super::{Cluster, drive::Drive, machines::Ailment, objects, oracle::Oracle};
 use crate::{
     amqp::BindingView,
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
@@ -163,6 +164,8 @@ impl Drive {
             | FaultKind::KillTarget => self.strike_processes(sim, &fault),
             FaultKind::DeleteSource
             | FaultKind::DeleteTarget
+            | FaultKind::ForceDeleteSource
+            | FaultKind::ForceDeleteTarget
             | FaultKind::Cancel
             | FaultKind::ChangeBindings => self.act(&fault),
             FaultKind::ApiConflicts
@@ -183,7 +186,9 @@ impl Drive {
             | FaultKind::BrokerMemoryAlarm
             | FaultKind::RepeatControl
             | FaultKind::LateBindings
-            | FaultKind::DeleteReplayQueue => self.strike_broker(&fault),
+            | FaultKind::DeleteReplayQueue
+            | FaultKind::DeleteSourceControl
+            | FaultKind::DeleteTargetControl => self.strike_broker(&fault),
             FaultKind::FailCheckpoint
             | FaultKind::FailCheckpoints
             | FaultKind::SlowCheckpoints
@@ -291,16 +296,17 @@ impl Drive {
         let api = &self.cluster.api;
         let party = &mut self.parties[fault.at.workload];
         match fault.kind {
-            FaultKind::DeleteSource | FaultKind::DeleteTarget => {
-                let pod = if fault.kind == FaultKind::DeleteSource {
-                    self.cluster.source_pod(party.names)
-                } else {
-                    party.names.shadow()
-                };
-                if let Some(container) = self.cluster.running(&pod) {
-                    party.oracle.expects_death_of(&container);
-                }
-                api.delete("", "pods", objects::NAMESPACE, &pod);
+            FaultKind::DeleteSource => {
+                let pod = self.cluster.source_pod(party.names);
+                delete_pod(&self.cluster, &mut party.oracle, &pod);
+            }
+            FaultKind::DeleteTarget => delete_pod(&self.cluster, &mut party.oracle, &party.names.shadow()),
+            FaultKind::ForceDeleteSource => {
+                let pod = self.cluster.source_pod(party.names);
+                force_delete_pod(&self.cluster, &mut party.oracle, &pod);
+            }
+            FaultKind::ForceDeleteTarget => {
+                force_delete_pod(&self.cluster, &mut party.oracle, &party.names.shadow());
             }
             FaultKind::Cancel => {
                 let name = party.names.migration();
@@ -391,6 +397,11 @@ impl Drive {
                     broker.delete_queue(&queue.name);
                 }
             }
+            FaultKind::DeleteSourceControl | FaultKind::DeleteTargetControl => {
+                let is_source = fault.kind == FaultKind::DeleteSourceControl;
+                let pod = if is_source { self.cluster.source_pod(party.names) } else { party.names.shadow() };
+                broker.delete_queue(&control_queue(&uid_of(&pod)));
+            }
             _ => drop(broker.repeat_control()),
         }
         Undo::Nothing
@@ -446,4 +457,19 @@ impl Drive {
             Undo::SetClock => self.cluster.clock.set(0),
         }
     }
+}
+
+fn delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) {
+    if let Some(container) = cluster.running(pod) {
+        oracle.expects_death_of(&container);
+    }
+    cluster.api.delete("", "pods", objects::NAMESPACE, pod);
+}
+
+fn force_delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) {
+    if let Some(container) = cluster.running(pod) {
+        let pod_uid = cluster.machines.lock().containers.get(&container).map(|it| it.pod_uid.clone());
+        oracle.expects_zombie(&container, &pod_uid.unwrap_or_default());
+    }
+    cluster.api.force_delete("", "pods", objects::NAMESPACE, pod);
 }

@@ -34,7 +34,10 @@ impl Oracle {
             known.extend(target.uid.clone().filter(|_| status.phase != Phase::Completed));
             known.extend(target.retired.clone());
         }
-        let outlived = |pod: &str| self.outlived.as_ref().is_some_and(|outlived| outlived.contains(pod));
+        let outlived = |pod: &str| {
+            self.outlived.as_ref().is_some_and(|outlived| outlived.contains(pod))
+                || self.fates.was_abandoned(pod)
+        };
         let is_left = |name: &str| match name.strip_prefix("ms2m.control.") {
             Some(pod) => known.iter().any(|known| known == pod) && !pods.contains(pod) && !outlived(pod),
             None => {

@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ms2m::api::{Phase, StatefulMigrationStatus};
 use ms2m_app::{Ledger, engine::Ram};
@@ -12,6 +15,8 @@ use crate::world::Cluster;
 pub(super) struct Fates {
     alive: BTreeSet<String>,
     doomed: BTreeSet<String>,
+    /// Those whose pod is gone while they go on, and the pod's UID.
+    abandoned: BTreeMap<String, String>,
     /// A RAM was lost in a way that the protocol does not promise to survive.
     lost: Option<&'static str>,
     /// The same, should the migration not complete.
@@ -23,6 +28,15 @@ pub(super) struct Fates {
 impl Fates {
     pub(super) fn doom(&mut self, container_id: &str) {
         self.doomed.insert(container_id.to_owned());
+    }
+
+    pub(super) fn abandon(&mut self, container_id: &str, pod_uid: &str) {
+        self.abandoned.insert(container_id.to_owned(), pod_uid.to_owned());
+    }
+
+    /// Whether a process went on without its pod: what it declares then is nobody's to remove.
+    pub(super) fn was_abandoned(&self, pod_uid: &str) -> bool {
+        self.abandoned.values().any(|abandoned| abandoned == pod_uid)
     }
 
     /// Why a loss is nobody's fault.
@@ -82,7 +96,7 @@ impl Oracle {
             for (id, container) in state.containers.iter().filter(|(_, c)| is_of(c, self.names)) {
                 let Some(memory) = memory(container) else { continue };
                 let is_source = self.names.is_source(&container.pod);
-                if container.runs() {
+                if container.runs() && !self.fates.abandoned.contains_key(id) {
                     alive.insert(id.clone());
                     if !is_source {
                         target = memory.cell().look(|ram| ram.ledger().clone());

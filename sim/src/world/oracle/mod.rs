@@ -118,6 +118,12 @@ impl Oracle {
         self.fates.doom(container_id);
     }
 
+    /// Notes that a pod goes at once, and its process when its kubelet hears of it: for everybody else it is dead.
+    pub fn expects_zombie(&mut self, container_id: &str, pod_uid: &str) {
+        self.fates.doom(container_id);
+        self.fates.abandon(container_id, pod_uid);
+    }
+
     /// Whether the RAM that was to be migrated died.
     pub(super) fn source_died(&self) -> bool {
         self.fates.source_died()
