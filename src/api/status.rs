@@ -337,6 +337,9 @@ pub struct Abort {
     /// Whether the source could not prove it: the migration rolls forward.
     #[serde(default)]
     pub refused: bool,
+    /// Whether that is so because it said nothing at all: it may have its RAM, and is asked again before the migration fails.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 /// What has been taken down, at the end or when rolling back.

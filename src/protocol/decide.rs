@@ -43,9 +43,10 @@ fn prove(draft: &mut Draft<'_>) -> bool {
         return false;
     };
     let ours = draft.status.nonce.clone();
+    let silent = draft.probed.is_none() && !draft.source_life().is_lost();
     let verdict = match draft.probed.clone() {
         Some(probed) => Some(probed.nonce.is_some() && probed.nonce == ours),
-        None if draft.source_life().is_lost() || draft.is_due(abort.at, PROOF_PATIENCE) => Some(false),
+        None if !silent || draft.is_due(abort.at, PROOF_PATIENCE) => Some(false),
         None => None,
     };
     match verdict {
@@ -60,7 +61,7 @@ fn prove(draft: &mut Draft<'_>) -> bool {
                 abort.message
             );
             draft.degraded(&abort.reason, message);
-            draft.status.abort = Some(crate::api::Abort { refused: true, ..abort });
+            draft.status.abort = Some(crate::api::Abort { refused: true, silent, ..abort });
             false
         }
         None => {

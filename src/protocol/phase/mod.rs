@@ -62,6 +62,9 @@ pub(super) fn watch_replay_queue(draft: &mut Draft<'_>) {
         draft.abort(reason::REPLAY_QUEUE_LOST, message);
         return;
     }
+    if !passed && draft.ask_again() {
+        return;
+    }
     let image = draft.status.checkpoint.as_ref().and_then(|c| c.image.clone()).unwrap_or_default();
     let rest = if draft.source_life() == Life::Alive {
         "the source is stopped, but its RAM has all of it".to_owned()

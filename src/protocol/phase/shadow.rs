@@ -59,7 +59,7 @@ fn create(draft: &mut Draft<'_>) {
         return;
     };
     let limit = if draft.forward_only() { INCARNATIONS_MAX } else { table::row(Phase::Restoring).attempts };
-    if target.incarnations >= limit && !draft.past_point_of_no_return() {
+    if target.incarnations >= limit && !draft.past_point_of_no_return() && !draft.ask_again() {
         give_up(draft, target.incarnations);
         return;
     }

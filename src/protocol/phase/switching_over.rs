@@ -111,6 +111,7 @@ pub(super) fn gap(draft: &mut Draft<'_>) -> bool {
             draft.abort(reason::GAP, message);
         }
         Life::Unknown => draft.wake_after(settle),
+        _ if !draft.past_point_of_no_return() && draft.ask_again() => {}
         life => {
             let queue =
                 draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     api::{
-        HandoverStatus, NUMBER_MAX, OnDeadline, Phase, PhaseTransition, SourceStatus,
-        StatefulMigrationStatus, condition, reason,
+        Abort, CheckpointStatus, HandoverStatus, NUMBER_MAX, OnDeadline, Phase, PhaseTransition,
+        SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
     },
-    protocol::{Effect, Migration, Observation, PodView, QueueView, decide},
+    protocol::{Effect, Migration, Observation, PodFacts, PodView, QueueView, decide},
 };
 
 fn world_at_epoch(epoch: u64) -> World {
@@ -208,4 +208,62 @@ fn a_target_that_never_begins_to_read_is_given_up_at_the_deadline() {
             "{total:?}"
         );
     }
+}
+
+/// A migration that cannot go back, and not forward either: the source said nothing, and ten shadows ended.
+fn stranded(silent: bool) -> StatefulMigrationStatus {
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    StatefulMigrationStatus {
+        phase: Phase::Restoring,
+        phase_transitions: vec![PhaseTransition { phase: Phase::Restoring, at }],
+        epoch: Some(7),
+        nonce: Some("n".into()),
+        source: Some(SourceStatus {
+            uid: SOURCE.into(),
+            container_id: "c".into(),
+            probe_sent_at: Some(at),
+            ..Default::default()
+        }),
+        target: Some(TargetStatus { incarnations: 10, ..Default::default() }),
+        checkpoint: Some(CheckpointStatus {
+            image: Some("i@sha256:0".into()),
+            image_digest: Some("sha256:0".into()),
+            ..Default::default()
+        }),
+        abort: Some(Abort {
+            reason: reason::RESTORE_FAILED.into(),
+            message: String::new(),
+            at,
+            proven: false,
+            refused: true,
+            silent,
+        }),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_migration_does_not_fail_while_a_source_that_says_nothing_may_have_its_ram() {
+    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
+    let runs = PodFacts { uid: SOURCE.into(), container_id: "c".into(), running: true, ..Default::default() };
+    let decided = |silent: bool, source: &PodView| {
+        let (spec, status) = (spec(), stranded(silent));
+        let seen = Observation {
+            source: Some(source.clone()),
+            shadow: Some(PodView::Absent),
+            replay: Some(QueueView::Present { consumers: 0 }),
+            ..Default::default()
+        };
+        decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now)
+    };
+
+    let alive = PodView::Present(runs);
+    let asked = decided(true, &alive);
+    assert_eq!(asked.status.phase, Phase::Restoring);
+    let abort = asked.status.abort.clone().unwrap();
+    assert!(!abort.refused && abort.at == now, "it is asked again: {abort:?}");
+    assert!(asked.effects.iter().any(|effect| matches!(effect, Effect::CreateShadow { .. })));
+
+    assert_eq!(decided(false, &alive).status.phase, Phase::Failed, "it answered, and has another RAM");
+    assert_eq!(decided(true, &PodView::Absent).status.phase, Phase::Failed, "it is known to be gone");
 }

@@ -134,8 +134,9 @@ proptest! {
         for step in &steps {
             run.step(step)?;
         }
-        // A source that hears nothing and consumes on is waited for as long as it does.
-        run.world.mute = false;
+        // A source that hears nothing and consumes on is waited for as long as it does; a target that has to take over, too,
+        // until a runtime restores it.
+        (run.world.mute, run.world.restores_fresh) = (false, false);
         for _ in 0..CALM_TURNS_MAX {
             if run.status.phase.is_terminal() {
                 break;
