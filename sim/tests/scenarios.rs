@@ -10,10 +10,10 @@ use ms2m_sim::{
 };
 
 fn proven(plan: impl Into<Plan>) -> Verdict {
-    proven_with(plan.into(), Tracing::Off)
+    proven_with(&plan.into(), Tracing::Off)
 }
 
-fn proven_with(plan: Plan, tracing: Tracing) -> Verdict {
+fn proven_with(plan: &Plan, tracing: Tracing) -> Verdict {
     let verdict = run(plan.clone(), tracing);
     assert!(verdict.holds(), "{plan:?}: {:#?}", verdict.violations);
     verdict
@@ -35,13 +35,13 @@ fn a_migration_under_traffic_loses_nothing_and_pauses_briefly() {
 #[test]
 fn a_run_is_a_function_of_its_plan() {
     let plan = || with("crash-operator@Replaying").with(Fault::new(FaultKind::DropTarget, Step::StopSent));
-    let once = proven_with(plan(), Tracing::On);
-    let again = proven_with(plan(), Tracing::On);
+    let once = proven_with(&plan(), Tracing::On);
+    let again = proven_with(&plan(), Tracing::On);
     let different = once.trace.iter().zip(&again.trace).find(|(a, b)| a != b);
     assert_eq!(different, None);
     assert_eq!(once.trace_hash, again.trace_hash);
     assert!(once.trace.len() > 1_000, "a trace of {} lines sees too little", once.trace.len());
-    assert_ne!(once.trace_hash, proven_with(Scenario::new(4).into(), Tracing::On).trace_hash);
+    assert_ne!(once.trace_hash, proven_with(&Scenario::new(4).into(), Tracing::On).trace_hash);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_run_goes_the_same_way_without_its_trace() {
         trace: Vec::new(),
         trace_hash: None,
         wall_ms: 0,
-        ..proven_with(plan(), tracing)
+        ..proven_with(&plan(), tracing)
     });
     assert_eq!(traced, untraced);
 }
