@@ -104,7 +104,7 @@ fn faults_end_as_they_should() {
 #[test]
 fn a_memory_alarm_of_the_broker_stops_the_workload_for_its_time_and_costs_nothing() {
     for step in ["Mirroring", "Restoring", "stopSent", "pointOfNoReturn"] {
-        let verdict = proven(with(&format!("broker-memory-alarm@{step}~20s")));
+        let verdict = proven_with(&with(&format!("broker-memory-alarm@{step}~20s")), Tracing::On);
         assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1), "{step}");
         assert_eq!((verdict.lost, verdict.duplicated, verdict.reordered), (0, 0, 0), "{step}");
         let told = |what: &str| verdict.trace.iter().any(|line| line.contains(what));
