@@ -42,8 +42,8 @@ impl Compiled {
         Self { all, of_rest, ruled }
     }
 
-    /// What was valid and is not changed is not checked again, except for rules about changes: since Kubernetes 1.33 a server
-    /// does not refuse it either ("ratcheting", KEP-4008).
+    /// What is not changed is not checked again, except for rules about changes: since Kubernetes 1.33 a server does not refuse
+    /// it either, valid or not ("ratcheting", KEP-4008).
     fn rules_for(&self, object: &Value, before: Option<&Value>) -> &CompiledSchema {
         let is_same = |before: &Value| self.ruled.iter().all(|field| object[field] == before[field]);
         if before.is_some_and(is_same) { &self.of_rest } else { &self.all }
