@@ -33,6 +33,7 @@ pub async fn run_producer(
     let mut publisher = Publisher::new(publisher, dial, entropy.as_ref());
     let first = tokio::time::Instant::now() + config.spacing() * (index + 1);
     let mut ticks = tokio::time::interval_at(first, config.period());
+    let padding = " ".repeat(config.padding);
     for seq in 1..=config.share(index) {
         tokio::select! {
             biased;
@@ -42,7 +43,7 @@ pub async fn run_producer(
         }
         let value = value_of(index, seq);
         record.sending(&MessageId { producer: producer.clone(), seq }, value);
-        let body = format!(r#"{{"value":{value}}}{:1$}"#, "", config.padding);
+        let body = format!(r#"{{"value":{value}}}{padding}"#);
         let done = publisher.publish(&config.routing_key, body.as_bytes()).await;
         record.confirmed(&done.id, value, done.attempts);
     }

@@ -20,6 +20,8 @@ use crate::{
 const CLEAN_UP: Duration = Duration::from_mins(5);
 /// After the traffic has stopped, what is left to consume becomes less in each such while.
 const DRAIN: Duration = Duration::from_mins(1);
+/// How long messages still arrive after everything has ended: whoever is not to consume any more could take one.
+const REMAINDER: Duration = Duration::from_secs(8);
 /// How long the operator may take after the end to see that nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long it must then be silent.
@@ -117,8 +119,9 @@ impl Drive {
         self.step_until(sim, warm);
         self.ask(sim, warm);
         self.converge(sim);
-        self.fall_silent(sim);
+        self.publish_on(sim);
         self.drain(sim);
+        self.fall_silent(sim);
         self.conclude(sim)
     }
 
@@ -158,6 +161,11 @@ impl Drive {
             .collect();
         let message = format!("{} {} s after the last fault", undecided.join(", "), patience.as_secs());
         self.broke(sim, "Converges", message);
+    }
+
+    /// Lets messages arrive for a while with everything as it is to stay.
+    fn publish_on(&mut self, sim: &mut Sim<'_>) {
+        self.step_until(sim, sim.elapsed() + REMAINDER);
     }
 
     fn fall_silent(&mut self, sim: &mut Sim<'_>) {
