@@ -4,12 +4,14 @@
 use fastrand::Rng;
 use ms2m::api::Phase;
 
-use super::{Fault, FaultKind, Link, Moment, Step};
+use super::{Fault, FaultKind, Link, Moment, Step, generate::choose};
 
 /// How many of [`Step::all`] come before there is a shadow pod.
 const BEFORE_THE_SHADOW: usize = 8;
 /// How many of them come before a checkpoint is asked for.
 const BEFORE_THE_CHECKPOINT: usize = 5;
+/// Where the queue is about to change its owner, and the way back is still open.
+const BEFORE_THE_HANDOVER: [Step; 3] = [Step::StopSent, Step::Stopped, Step::EndSent];
 
 /// The steps at which a fault of a kind finds what it is about.
 pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
@@ -54,7 +56,7 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
         FaultKind::LateBindings if rng.bool() => {
             let kind = if rng.bool() { FaultKind::KillSource } else { FaultKind::LoseSourceNode };
             let steps = [Phase::Transferring, Phase::Restoring, Phase::Replaying, Phase::SwitchingOver];
-            let step = Step::Phase(steps[rng.usize(..steps.len())]);
+            let step = Step::Phase(*choose(rng, &steps));
             let lasts_ms = if kind.lasts() { rng.u64(1_000..40_000) } else { 0 };
             all.push(beside(kind, step, rng.u64(..1_000), lasts_ms));
         }
@@ -72,29 +74,48 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
     all
 }
 
-/// Several faults that together lead where hardly anything else does.
+/// Faults that lead where hardly anything else does.
 pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     let fault = |kind, step, after_ms, lasts_ms| Fault {
         at: Moment { workload, round, step, after_ms },
         kind,
         lasts_ms,
     };
-    let switching_over = Step::Phase(Phase::SwitchingOver);
-    if rng.bool() {
+    match rng.u8(..4) {
         // A source that hears nothing is fenced by the broker. When it is back, what would stop it is gone.
-        let away_ms = rng.u64(30_000..60_000);
-        let kubelet_ms = away_ms + rng.u64(5_000..30_000);
-        let late = [Step::Switched, Step::Routed][rng.usize(..2)];
-        return vec![
-            fault(FaultKind::Partition(Link::SourceBroker), switching_over, 0, away_ms),
-            fault(FaultKind::CrashSourceKubelet, switching_over, 0, kubelet_ms),
-            fault(FaultKind::DeleteSourceControl, late, rng.u64(..5_000), 0),
-        ];
+        0 => {
+            let switching_over = Step::Phase(Phase::SwitchingOver);
+            let away_ms = rng.u64(30_000..60_000);
+            let kubelet_ms = away_ms + rng.u64(5_000..30_000);
+            let late = *choose(rng, &[Step::Switched, Step::Routed]);
+            vec![
+                fault(FaultKind::Partition(Link::SourceBroker), switching_over, 0, away_ms),
+                fault(FaultKind::CrashSourceKubelet, switching_over, 0, kubelet_ms),
+                fault(FaultKind::DeleteSourceControl, late, rng.u64(..5_000), 0),
+            ]
+        }
+        // Nobody waits for ever for a node that is to clean up.
+        1 => {
+            let steps = [Step::Switched, Step::Routed, Step::SourceGone, Step::Unbound, Step::ReplayDeleted];
+            let away_ms = rng.u64(150_000..280_000);
+            vec![fault(FaultKind::CrashSourceKubelet, *choose(rng, &steps), 0, away_ms)]
+        }
+        // A source that owns its queue again is told once more to stop, by a message that is late.
+        2 => {
+            let late = *choose(rng, &[Step::ResumeSent, Step::Over]);
+            vec![
+                fault(FaultKind::Cancel, *choose(rng, &BEFORE_THE_HANDOVER), 0, 0),
+                fault(FaultKind::RepeatControl, late, rng.u64(..2_000), 0),
+            ]
+        }
+        // What is done after a write relies on it; nowhere more than where the owner changes.
+        _ => {
+            let kinds = [FaultKind::ApiConflicts, FaultKind::LoseWrite, FaultKind::LoseAcknowledgement];
+            let kind = *choose(rng, &kinds);
+            let lasts_ms = if kind.lasts() { rng.u64(500..4_000) } else { 0 };
+            vec![fault(kind, *choose(rng, &BEFORE_THE_HANDOVER), rng.u64(..100), lasts_ms)]
+        }
     }
-    // Nobody waits for ever for a node that is to clean up.
-    let steps = [Step::Switched, Step::Routed, Step::SourceGone, Step::Unbound, Step::ReplayDeleted];
-    let step = steps[rng.usize(..steps.len())];
-    vec![fault(FaultKind::CrashSourceKubelet, step, 0, rng.u64(150_000..280_000))]
 }
 
 /// Repeats what was said in a workload's earlier migrations; with one of them called off when the source had stopped, a
@@ -106,14 +127,13 @@ pub(super) fn echo(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
         kind,
         lasts_ms: 0,
     };
-    let called_off = [Step::StopSent, Step::Stopped, Step::EndSent];
     if rng.bool() {
-        let step = steps[rng.usize(4..steps.len())];
+        let step = *choose(rng, &steps[4..]);
         return vec![fault(FaultKind::RepeatControl, round, step, rng.u64(..800))];
     }
     vec![
-        fault(FaultKind::Cancel, round - 1, called_off[rng.usize(..called_off.len())], 0),
-        fault(FaultKind::RepeatControl, round, called_off[rng.usize(..called_off.len())], rng.u64(..200)),
+        fault(FaultKind::Cancel, round - 1, *choose(rng, &BEFORE_THE_HANDOVER), 0),
+        fault(FaultKind::RepeatControl, round, *choose(rng, &BEFORE_THE_HANDOVER), rng.u64(..200)),
     ]
 }
 
@@ -121,5 +141,5 @@ pub(super) fn echo(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
 fn early(rng: &mut Rng) -> Step {
     let steps = Step::all();
     let end = steps.iter().position(|step| *step == Step::PointOfNoReturn).unwrap_or(steps.len());
-    steps[rng.usize(1..end)]
+    *choose(rng, &steps[1..end])
 }

@@ -7,7 +7,7 @@ use ms2m::api::OnDeadline;
 use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
 
 /// One seed in so many tells a story besides.
-const TO_A_STORY: u8 = 16;
+const TO_A_STORY: u8 = 12;
 
 impl Plan {
     /// The plan of a seed.
@@ -54,7 +54,8 @@ fn generator(seed: u64, stream: u64) -> Rng {
     Rng::with_seed((seed ^ stream.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream)
 }
 
-fn choose<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+/// One of them, each as likely as the next.
+pub(super) fn choose<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
     &from[rng.usize(..from.len())]
 }
 
