@@ -37,26 +37,29 @@ if [ -z "$tools" ]; then
 fi
 
 # Only the operator's crate is instrumented: everything else keeps its speed, and its build. Branches are behind an unstable flag.
+# Nothing is compressed, because not every build of LLVM's tools can read that.
 wrapper="$out/coverage/rustc"
 cat > "$wrapper" <<'WRAPPER'
 #!/usr/bin/env bash
 rustc="$1"
 shift
 if [[ " $* " == *" --crate-name ms2m "* && " $* " == *" --crate-type lib "* ]]; then
-  RUSTC_BOOTSTRAP=1 exec "$rustc" "$@" -C instrument-coverage -Z coverage-options=branch
+  RUSTC_BOOTSTRAP=1 exec "$rustc" "$@" -C instrument-coverage -C llvm-args=--enable-name-compression=false -Z coverage-options=branch
 fi
 # Whoever links it needs the profiler's runtime.
-if [[ " $* " == *" --crate-type bin "* ]]; then exec "$rustc" "$@" -C instrument-coverage; fi
+if [[ " $* " == *" --crate-type bin "* ]]; then exec "$rustc" "$@" -C instrument-coverage -C llvm-args=--enable-name-compression=false; fi
 exec "$rustc" "$@"
 WRAPPER
 chmod +x "$wrapper"
 
-RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --package ms2m-sim --bin ms2m-sim
-sim="$out/debug/ms2m-sim"
+RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --release --package ms2m-sim --bin ms2m-sim
+# Out of the way of the next build.
+sim="$out/coverage/ms2m-sim"
+mv "$out/release/ms2m-sim" "$sim"
 rm -rf "$out/coverage/raw"
 mkdir -p "$out/coverage/raw"
-# One file per process, merged as they come: %m is the program's signature, of which there is one.
-LLVM_PROFILE_FILE="$out/coverage/raw/%m_%4m.profraw" "$sim" sweep --seeds "0..$seeds" --jobs 1
+# Four files, into which every run merges what it counted.
+LLVM_PROFILE_FILE="$out/coverage/raw/%4m.profraw" "$sim" sweep --seeds "0..$seeds" --jobs 1
 
 "$tools/llvm-profdata" merge --sparse -o "$out/coverage/sweep.profdata" "$out"/coverage/raw/*.profraw
 # What is compiled for tests alone is none of it.

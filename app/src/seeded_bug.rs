@@ -46,8 +46,6 @@ seeded_bugs! {
     CopyBelievesItself,
     /// A command of an older epoch is obeyed.
     AcceptStaleEpoch,
-    /// A command for another session is obeyed.
-    AcceptStaleSession,
     /// SYNC is answered before what stands before it is processed.
     SyncedEarly,
     /// A copy keeps what its original had prefetched.
@@ -77,6 +75,8 @@ seeded_bugs! {
     LeaveReplayBound,
     /// The source is removed at the cutoff, before the target has drained.
     RemoveSourceEarly,
+    /// The replay queue is deleted when the source has stopped, before the target has drained.
+    DeleteReplayEarly,
     /// Archive and image are left over.
     LeaveCheckpoint,
     /// The control queues of replaced shadows are left over.

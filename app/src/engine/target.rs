@@ -43,9 +43,7 @@ impl<S> Ram<S> {
     }
 
     fn is_current(&self, session: &str) -> bool {
-        self.target
-            .as_ref()
-            .is_some_and(|target| target.session == session || seeded_bug::is(SeededBug::AcceptStaleSession))
+        self.target.as_ref().is_some_and(|target| target.session == session)
     }
 
     pub(super) fn start_replay(&mut self, tag: u64, session: &str, replay_queue: String) {

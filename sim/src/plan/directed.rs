@@ -110,10 +110,10 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
         }
         // What is done after a write relies on it; nowhere more than where the owner changes.
         _ => {
-            let kinds = [FaultKind::ApiConflicts, FaultKind::LoseWrite, FaultKind::LoseAcknowledgement];
-            let kind = *choose(rng, &kinds);
+            let lost = [FaultKind::LoseWrite, FaultKind::LoseAcknowledgement];
+            let kind = if rng.bool() { FaultKind::ApiConflicts } else { *choose(rng, &lost) };
             let lasts_ms = if kind.lasts() { rng.u64(500..4_000) } else { 0 };
-            vec![fault(kind, *choose(rng, &BEFORE_THE_HANDOVER), rng.u64(..100), lasts_ms)]
+            vec![fault(kind, *choose(rng, &BEFORE_THE_HANDOVER), rng.u64(..40), lasts_ms)]
         }
     }
 }

@@ -26,6 +26,13 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         let uid = draft.source_uid();
         draft.emit(Effect::DeleteSource { uid });
     }
+    if seeded_bug::is(SeededBug::DeleteReplayEarly)
+        && draft.status.handover.as_ref().is_some_and(|handover| handover.stopped_at.is_some())
+        && let Some(mirror) = &draft.status.mirror
+    {
+        let replay_queue = mirror.replay_queue.clone();
+        draft.emit(Effect::DeleteReplay { replay_queue });
+    }
     if !stop::ensure(draft) || !shadow::drive(draft) || waits_for_routes(draft) {
         return;
     }

@@ -47,6 +47,11 @@ impl Oracle {
                 format_args!("the target lacks {missing:?}, which should be in the replay queue"),
             );
         }
+        let abort = status.abort.as_ref().map(|abort| &abort.reason);
+        let why = abort.or(status.outcome.as_ref().map(|outcome| &outcome.reason));
+        if why.is_some_and(|why| why == reason::REPLAY_QUEUE_LOST) && !self.may_lose_the_replay_queue {
+            self.broke(at, "NoLoss", "the replay queue is gone before its time, and nobody else deletes any");
+        }
     }
 
     /// Where nothing breaks, nothing but the user's own deadline may send a migration back.

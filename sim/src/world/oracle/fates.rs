@@ -8,7 +8,7 @@ use ms2m_app::{Ledger, engine::Ram};
 use ms2m_counter::CounterState;
 
 use super::{Oracle, memory, ownership::is_of};
-use crate::world::Cluster;
+use crate::world::{Cluster, Container};
 
 /// Which processes live, which were killed on purpose, and what that excuses.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(super) struct Fates {
     lost_unless_completed: Option<&'static str>,
     /// The RAM that was to be migrated died.
     source_died: bool,
+    /// The point of no return is passed, and was looked at.
+    was_given_up: bool,
 }
 
 impl Fates {
@@ -53,7 +55,7 @@ impl Fates {
     pub(super) fn next_round(&mut self, ended: &StatefulMigrationStatus) {
         self.lost = self.excuse(ended);
         self.lost_unless_completed = None;
-        self.source_died = false;
+        (self.source_died, self.was_given_up) = (false, false);
     }
 
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus, has_proven: bool) {
@@ -133,6 +135,35 @@ impl Oracle {
                 && Duration::from_millis(letter.at_ms) >= since
                 && letter.text.contains(&proof)
         })
+    }
+
+    /// From the point of no return on, the source may go: a process of the target has everything by then that it has.
+    pub(super) fn given_up_late(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        at: Duration,
+    ) {
+        let passed = status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some());
+        let (Some(source), true, false) = (&status.source, passed, self.fates.was_given_up) else { return };
+        self.fates.was_given_up = true;
+        // Where messages go past the replay queue, a source that has died takes with it what they did.
+        if self.may_leave_a_gap {
+            return;
+        }
+        let ledgers = |is_meant: &dyn Fn(&String, &Container) -> bool| -> Vec<Ledger> {
+            let state = cluster.machines.lock();
+            let meant = state.containers.iter().filter(|(id, container)| is_meant(id, container));
+            meant.filter_map(|(_, c)| memory(c).map(|m| m.cell().look(|ram| ram.ledger().clone()))).collect()
+        };
+        let sources = ledgers(&|id, _| source.container_id.ends_with(id));
+        let targets = ledgers(&|_, container| container.pod == self.names.shadow());
+        let Some(theirs) = sources.first() else { return };
+        let lacks = targets.iter().map(|target| ledger_gaps(target, theirs));
+        if let Some(fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) {
+            let message = format_args!("the source is given up, and the target lacks {fewest:?}");
+            self.broke(at, "NoEarlyKill", message);
+        }
     }
 
     fn no_early_kill(&mut self, cluster: &Cluster, id: &str, ledger: &Ledger, target: &Ledger, at: Duration) {

@@ -24,7 +24,7 @@ pub(super) use self::ownership::is_of;
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
-    plan::{Fault, Workload},
+    plan::{Fault, FaultKind, Workload},
     report::{Violation, WorkloadReport},
 };
 
@@ -42,6 +42,8 @@ pub struct Oracle {
     may_repeat_outputs: bool,
     /// Whether a fault may make a message go past the replay queue.
     may_leave_a_gap: bool,
+    /// Whether somebody else deletes the replay queue.
+    may_lose_the_replay_queue: bool,
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
     point_of_no_return: Option<jiff::Timestamp>,
@@ -70,6 +72,7 @@ impl Oracle {
             may_repeat_outputs: faults.iter().any(|fault| fault.kind.may_repeat_outputs()),
             is_calm: faults.is_empty(),
             may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
+            may_lose_the_replay_queue: faults.iter().any(|fault| fault.kind == FaultKind::DeleteReplayQueue),
             point_of_no_return: None,
             gave_up_at: None,
             may_begin: true,
@@ -151,6 +154,7 @@ impl Oracle {
         self.one_owner(cluster, at);
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
+        self.given_up_late(cluster, status, at);
         let replay = format!("{}.ms2m.", self.names.queue());
         if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.starts_with(&replay)) {
             self.broke(at, "PreflightFirst", "there is a replay queue");
