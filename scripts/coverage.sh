@@ -43,16 +43,18 @@ cat > "$wrapper" <<'WRAPPER'
 #!/usr/bin/env bash
 rustc="$1"
 shift
+instrumented=(-C instrument-coverage -C llvm-args=--enable-name-compression=false)
 if [[ " $* " == *" --crate-name ms2m "* && " $* " == *" --crate-type lib "* ]]; then
-  RUSTC_BOOTSTRAP=1 exec "$rustc" "$@" -C instrument-coverage -C llvm-args=--enable-name-compression=false -Z coverage-options=branch
+  RUSTC_BOOTSTRAP=1 exec "$rustc" "$@" "${instrumented[@]}" -Z coverage-options=branch
 fi
 # Whoever links it needs the profiler's runtime.
-if [[ " $* " == *" --crate-type bin "* ]]; then exec "$rustc" "$@" -C instrument-coverage -C llvm-args=--enable-name-compression=false; fi
+if [[ " $* " == *" --crate-type bin "* ]]; then exec "$rustc" "$@" "${instrumented[@]}"; fi
 exec "$rustc" "$@"
 WRAPPER
 chmod +x "$wrapper"
 
-RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --release --package ms2m-sim --bin ms2m-sim
+# Build scripts are programs, too, and would leave their counts where they run.
+LLVM_PROFILE_FILE="$out/coverage/build.profraw" RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --release --package ms2m-sim --bin ms2m-sim
 # Out of the way of the next build.
 sim="$out/coverage/ms2m-sim"
 mv "$out/release/ms2m-sim" "$sim"

@@ -20,8 +20,6 @@ use crate::{
 const CLEAN_UP: Duration = Duration::from_mins(5);
 /// After the traffic has stopped, what is left to consume becomes less in each such while.
 const DRAIN: Duration = Duration::from_mins(1);
-/// How long messages still arrive after everything has ended: whoever is not to consume any more could take one.
-const REMAINDER: Duration = Duration::from_secs(8);
 /// How long the operator may take after the end to see that nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long it must then be silent.
@@ -163,20 +161,32 @@ impl Drive {
         self.broke(sim, "Converges", message);
     }
 
-    /// Lets messages arrive for a while with everything as it is to stay.
+    /// Lets messages arrive for a while with everything as it is to stay: whoever is not to consume any more could take one,
+    /// and the operator is not to care for them.
     fn publish_on(&mut self, sim: &mut Sim<'_>) {
-        self.step_until(sim, sim.elapsed() + REMAINDER);
+        self.step_until(sim, sim.elapsed() + SETTLE);
+        if self.calm_from() <= sim.elapsed() {
+            self.stays_silent(sim);
+        } else {
+            self.step_until(sim, sim.elapsed() + SILENCE);
+        }
     }
 
     fn fall_silent(&mut self, sim: &mut Sim<'_>) {
-        if self.parties.iter().any(|party| !party.is_over()) {
-            return;
-        }
-        let calm = if self.plan.faults.is_empty() { Duration::ZERO } else { self.strikes.last() + AFTERMATH };
-        self.step_until(sim, calm.max(sim.elapsed() + SETTLE));
+        self.step_until(sim, self.calm_from().max(sim.elapsed() + SETTLE));
+        self.stays_silent(sim);
+    }
+
+    /// When nothing that broke has any consequence left.
+    fn calm_from(&self) -> Duration {
+        if self.plan.faults.is_empty() { Duration::ZERO } else { self.strikes.last() + AFTERMATH }
+    }
+
+    /// Where every migration is over, the operator does nothing.
+    fn stays_silent(&mut self, sim: &mut Sim<'_>) {
         let activity = self.operator_activity();
         self.step_until(sim, sim.elapsed() + SILENCE);
-        if self.operator_activity() != activity {
+        if self.parties.iter().all(Party::is_over) && self.operator_activity() != activity {
             let message = "the operator is still at it after the end, where nothing changes".to_owned();
             self.broke(sim, "Converges", message);
         }

@@ -157,7 +157,9 @@ impl Oracle {
             meant.filter_map(|(_, c)| memory(c).map(|m| m.cell().look(|ram| ram.ledger().clone()))).collect()
         };
         let sources = ledgers(&|id, _| source.container_id.ends_with(id));
-        let targets = ledgers(&|_, container| container.pod == self.names.shadow());
+        let mut targets = ledgers(&|_, container| container.pod == self.names.shadow());
+        // Where there is no process at all, nobody has anything.
+        targets.push(Ledger::default());
         let Some(theirs) = sources.first() else { return };
         let lacks = targets.iter().map(|target| ledger_gaps(target, theirs));
         if let Some(fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) {
