@@ -148,6 +148,10 @@ pub struct TargetStatus {
     /// UID of the pod that is current.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// When that pod was first seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub seen_at: Option<Timestamp>,
     /// How often the shadow was created.
     pub incarnations: u32,
     /// UIDs of earlier ones, whose control queues are deleted in the end.

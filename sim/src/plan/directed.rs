@@ -10,6 +10,8 @@ use super::{Fault, FaultKind, Link, Moment, Step, generate::choose};
 const BEFORE_THE_SHADOW: usize = 8;
 /// How many of them come before a checkpoint is asked for.
 const BEFORE_THE_CHECKPOINT: usize = 5;
+/// How many stories there are.
+const STORIES: u8 = 7;
 /// Where the queue is about to change its owner, and the way back is still open.
 const BEFORE_THE_HANDOVER: [Step; 3] = [Step::StopSent, Step::Stopped, Step::EndSent];
 
@@ -81,7 +83,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
         kind,
         lasts_ms,
     };
-    match rng.u8(..4) {
+    match rng.u8(..STORIES) {
         // A source that hears nothing is fenced by the broker. When it is back, what would stop it is gone.
         0 => {
             let switching_over = Step::Phase(Phase::SwitchingOver);
@@ -107,6 +109,29 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
                 fault(FaultKind::Cancel, *choose(rng, &BEFORE_THE_HANDOVER), 0, 0),
                 fault(FaultKind::RepeatControl, late, rng.u64(..2_000), 0),
             ]
+        }
+        // Without the source's RAM and without what it has done since, nothing is left to go on with.
+        3 => {
+            let killed = *choose(rng, &[Phase::Restoring, Phase::Replaying]);
+            let lost = *choose(rng, &[Phase::Replaying, Phase::SwitchingOver]);
+            vec![
+                fault(FaultKind::KillSource, Step::Phase(killed), rng.u64(..500), 0),
+                fault(FaultKind::DeleteReplayQueue, Step::Phase(lost), rng.u64(..500), 0),
+            ]
+        }
+        // Without it, and without a runtime that restores, neither.
+        4 => {
+            let kind = *choose(rng, &[FaultKind::FailRestores, FaultKind::RestoreFresh]);
+            vec![
+                fault(kind, Step::Phase(Phase::Transferring), 0, rng.u64(20_000..200_000)),
+                fault(FaultKind::KillSource, Step::Phase(Phase::Restoring), rng.u64(..500), 0),
+            ]
+        }
+        // What is mirrored changes, or is lost, before anything relies on it.
+        5 => {
+            let kind = *choose(rng, &[FaultKind::DeleteReplayQueue, FaultKind::ChangeBindings]);
+            let steps = [Step::Phase(Phase::Mirroring), Step::Bound, Step::SyncSent];
+            vec![fault(kind, *choose(rng, &steps), rng.u64(..100), 0)]
         }
         // What is done after a write relies on it; nowhere more than where the owner changes.
         _ => {

@@ -7,7 +7,7 @@ use ms2m::api::OnDeadline;
 use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
 
 /// One seed in so many tells a story besides.
-const TO_A_STORY: u8 = 12;
+const TO_A_STORY: u8 = 9;
 
 impl Plan {
     /// The plan of a seed.

@@ -14,6 +14,9 @@ const START_AGAIN: Duration = Duration::from_secs(3);
 /// How many shadows a migration that cannot go back may use before a person is asked.
 const INCARNATIONS_MAX: u32 = 10;
 
+/// How long after one shadow was first seen the next comes, at most.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
 /// Keeps a shadow pod there: creates it, notes who it is, and replaces one that ended or came up without the RAM.
 ///
 /// The pod never restarts by itself: the kubelet would restore the old checkpoint behind our back.
@@ -42,6 +45,7 @@ pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
     {
         target.retired.extend(target.uid.replace(uid.to_owned()));
         target.incarnations += 1;
+        target.seen_at = Some(draft.now);
         target.session = None;
         target.past_sessions.clear();
         target.start_replay_sent_at = None;
@@ -63,7 +67,17 @@ fn create(draft: &mut Draft<'_>) {
         give_up(draft, target.incarnations);
         return;
     }
-    draft.emit(Effect::CreateShadow { node: target.node, image });
+    let pause = pause_after(target.incarnations);
+    if target.seen_at.is_none_or(|seen| draft.is_due(seen, pause)) {
+        draft.emit(Effect::CreateShadow { node: target.node, image });
+    }
+}
+
+/// Twice as long after every shadow that did not come up: what keeps them from it may need a person to mend it, and ten
+/// attempts in a few seconds would not wait for one.
+fn pause_after(incarnations: u32) -> Duration {
+    let doubled = 2_u64.saturating_pow(incarnations.saturating_sub(1));
+    Duration::from_secs(doubled).min(PAUSE_MAX)
 }
 
 fn give_up(draft: &mut Draft<'_>, incarnations: u32) {

@@ -144,6 +144,10 @@ fn a_restore_that_starts_fresh_when_the_source_is_dead_fails_and_keeps_the_image
     assert_eq!(script.status.phase, Phase::Failed);
     assert!(script.world.image, "the only copy of the state was deleted");
     assert!(script.world.replay.is_some(), "what the copy lacks was deleted");
+    let seen = script.status.target.as_ref().and_then(|target| target.seen_at).unwrap();
+    let began = script.status.phase_transitions.iter().find(|entered| entered.phase == Phase::Restoring);
+    let tried_for = seen.duration_since(began.unwrap().at).as_secs();
+    assert!(tried_for > 120, "somebody has {tried_for} s to mend what keeps the shadows from restoring");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ms2m::{
     api::{Phase, StatefulMigrationStatus, reason},
     protocol::table,
 };
 
-use super::{Oracle, is_kept};
+use super::{Oracle, fates::ledger_gaps, is_kept};
 use crate::world::{Cluster, objects};
 
 impl Oracle {
@@ -101,11 +101,21 @@ impl Oracle {
         if cluster.broker.queues().iter().all(|queue| queue.name != replay) {
             self.broke(at, "NoLoss", format_args!("it failed, and its replay queue {replay} is not kept"));
         }
-        let digest = status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.image_digest.clone());
-        let kept =
-            cluster.machines.lock().images.checkpoints().any(|(known, _)| Some(known) == digest.as_deref());
-        if !kept {
+        let Some(kept) = self.checkpointed(cluster, status) else {
             self.broke(at, "NoLoss", "it failed, and its checkpoint image is not kept");
+            return;
+        };
+        // Where messages go past the replay queue, only the source had them.
+        if self.may_leave_a_gap {
+            return;
+        }
+        let waiting: BTreeSet<_> = cluster.broker.identities(&replay).into_iter().collect();
+        let had = self.of_the_source(cluster, status).unwrap_or_default();
+        let mut lacks = ledger_gaps(&kept, &had);
+        lacks.retain(|identity| !waiting.contains(identity));
+        if !lacks.is_empty() {
+            let message = format_args!("it failed, and neither its image nor its replay queue has {lacks:?}");
+            self.broke(at, "NoLoss", message);
         }
     }
 

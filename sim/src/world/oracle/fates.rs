@@ -114,7 +114,7 @@ impl Oracle {
             match (self.fates.doomed.contains(&id), is_source) {
                 (true, true) => self.fates.source_was_killed(&id, status, has_proven),
                 (true, false) => self.fates.target_was_killed(status),
-                (false, true) => self.no_early_kill(cluster, &id, &ledger, &target, at),
+                (false, true) => self.no_early_kill(cluster, status, (&id, &ledger), &target, at),
                 (false, false) => {}
             }
         }
@@ -145,30 +145,33 @@ impl Oracle {
         at: Duration,
     ) {
         let passed = status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some());
-        let (Some(source), true, false) = (&status.source, passed, self.fates.was_given_up) else { return };
+        if !passed || self.fates.was_given_up {
+            return;
+        }
         self.fates.was_given_up = true;
         // Where messages go past the replay queue, a source that has died takes with it what they did.
         if self.may_leave_a_gap {
             return;
         }
-        let ledgers = |is_meant: &dyn Fn(&String, &Container) -> bool| -> Vec<Ledger> {
-            let state = cluster.machines.lock();
-            let meant = state.containers.iter().filter(|(id, container)| is_meant(id, container));
-            meant.filter_map(|(_, c)| memory(c).map(|m| m.cell().look(|ram| ram.ledger().clone()))).collect()
-        };
-        let sources = ledgers(&|id, _| source.container_id.ends_with(id));
-        let mut targets = ledgers(&|_, container| container.pod == self.names.shadow());
+        let Some(theirs) = self.of_the_source(cluster, status) else { return };
+        let mut targets = ledgers(cluster, |_, container| container.pod == self.names.shadow());
         // Where there is no process at all, nobody has anything.
         targets.push(Ledger::default());
-        let Some(theirs) = sources.first() else { return };
-        let lacks = targets.iter().map(|target| ledger_gaps(target, theirs));
+        let lacks = targets.iter().map(|target| ledger_gaps(target, &theirs));
         if let Some(fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) {
             let message = format_args!("the source is given up, and the target lacks {fewest:?}");
             self.broke(at, "NoEarlyKill", message);
         }
     }
 
-    fn no_early_kill(&mut self, cluster: &Cluster, id: &str, ledger: &Ledger, target: &Ledger, at: Duration) {
+    fn no_early_kill(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        (id, ledger): (&str, &Ledger),
+        target: &Ledger,
+        at: Duration,
+    ) {
         let mut waiting: BTreeSet<_> = cluster.broker.identities(&self.names.queue()).into_iter().collect();
         let mut known = target.clone();
         if target.is_empty() {
@@ -177,7 +180,7 @@ impl Oracle {
             for queue in cluster.broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
                 waiting.extend(cluster.broker.identities(&queue.name));
             }
-            known = self.checkpointed(cluster);
+            known = self.checkpointed(cluster, status).unwrap_or_default();
         }
         let lacks: Vec<_> =
             ledger_gaps(&known, ledger).into_iter().filter(|identity| !waiting.contains(identity)).collect();
@@ -188,20 +191,33 @@ impl Oracle {
 }
 
 impl Oracle {
-    /// What the image's state contains.
-    fn checkpointed(&self, cluster: &Cluster) -> Ledger {
+    /// What the migration's checkpoint image contains, if there is one.
+    pub(super) fn checkpointed(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Option<Ledger> {
+        let digest = status.checkpoint.as_ref()?.image_digest.as_deref()?;
         let state = cluster.machines.lock();
-        let of_this = |container_id: &String| {
-            state.containers.get(container_id).is_some_and(|container| self.names.is_source(&container.pod))
-        };
-        let mut images = state.images.checkpoints().filter(|(_, archive)| of_this(&archive.container_id));
-        let ram = images.next().and_then(|(_, archive)| archive.snapshot.downcast_ref::<Ram<CounterState>>());
-        ram.map(|ram| ram.ledger().clone()).unwrap_or_default()
+        let (_, archive) = state.images.checkpoints().find(|(known, _)| *known == digest)?;
+        archive.snapshot.downcast_ref::<Ram<CounterState>>().map(|ram| ram.ledger().clone())
+    }
+
+    /// What the process that was to be migrated contains, or contained when it died.
+    pub(super) fn of_the_source(
+        &self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+    ) -> Option<Ledger> {
+        let source = status.source.as_ref()?;
+        ledgers(cluster, |id, _| source.container_id.ends_with(id)).pop()
     }
 }
 
+fn ledgers(cluster: &Cluster, is_meant: impl Fn(&str, &Container) -> bool) -> Vec<Ledger> {
+    let state = cluster.machines.lock();
+    let meant = state.containers.iter().filter(|(id, container)| is_meant(id, container));
+    meant.filter_map(|(_, c)| memory(c).map(|m| m.cell().look(|ram| ram.ledger().clone()))).collect()
+}
+
 /// What `theirs` has and `ours` lacks, one by one.
-fn ledger_gaps(ours: &Ledger, theirs: &Ledger) -> Vec<(String, u64)> {
+pub(super) fn ledger_gaps(ours: &Ledger, theirs: &Ledger) -> Vec<(String, u64)> {
     let ranges = ours.missing_from(theirs, usize::MAX).into_iter();
     ranges
         .flat_map(|range| (range.first..=range.last).map(move |seq| (range.producer.clone(), seq)))

@@ -188,6 +188,10 @@ fn reported(status: &StatefulMigrationStatus) -> Option<&'static str> {
         reason::REPLAY_QUEUE_LOST => {
             Some("somebody deleted the replay queue, and the migration failed and said so")
         }
+        // That this is true is checked where it failed.
+        reason::RESTORE_FAILED => Some(
+            "no shadow came up from the image of a source that died, and what the migration keeps holds all of it",
+        ),
         reason::GAP => Some("messages went past the replay queue, and the migration failed and said which"),
         _ => None,
     }

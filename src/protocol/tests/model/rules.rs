@@ -294,6 +294,11 @@ impl Turn<'_> {
                 let asked_again = |abort: &Abort| abort.silent && !abort.refused && abort.at == self.now;
                 let asked_again = status.abort.as_ref().is_some_and(asked_again);
                 prop_assert!(passed(status) || made < budget || asked_again, "its budget is spent");
+                let pauses = [0, 1, 2, 4, 8, 16, 30];
+                let seen_at = status.target.as_ref().and_then(|target| target.seen_at);
+                let since = seen_at.map(|seen| self.now.duration_since(seen).as_secs());
+                let pause = pauses[usize::try_from(made).unwrap_or(usize::MAX).min(pauses.len() - 1)];
+                prop_assert!(since.is_none_or(|since| since >= pause), "the next shadow comes too early");
             }
             _ => {}
         }
