@@ -22,6 +22,7 @@ mod observe;
 mod phase_changes;
 mod preflight;
 mod reconcile;
+mod seeded;
 mod session;
 mod settings;
 

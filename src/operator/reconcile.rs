@@ -10,7 +10,7 @@ use super::{
     act::{Actor, act},
     context::Context,
     observe::observe,
-    phase_changes,
+    phase_changes, seeded,
 };
 use crate::{
     api::{FINALIZER, StatefulMigration, StatefulMigrationStatus},
@@ -19,7 +19,7 @@ use crate::{
         failure::{is_absent, is_conflict},
         migrations,
     },
-    protocol::{Decision, Effect, EffectOutcome, Migration, Observation, decide, needs},
+    protocol::{Decision, Effect, EffectOutcome, Migration, Observation, needs},
 };
 
 /// How soon to look again when something that is needed could not be looked at.
@@ -168,7 +168,7 @@ impl<'a> Turn<'a> {
 
     fn decide(&self, status: &StatefulMigrationStatus, seen: &Observation) -> Decision {
         let migration = Migration { uid: &self.migration.uid, spec: &self.object.spec, status };
-        decide(&migration, seen, self.context.clock.now())
+        seeded::decide(&migration, seen, self.context.clock.now())
     }
 
     fn take_in(&mut self, outcomes: Vec<EffectOutcome>) -> Option<Next> {

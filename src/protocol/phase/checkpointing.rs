@@ -1,4 +1,3 @@
-use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use super::{Draft, Effect};
@@ -14,7 +13,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 pub(super) fn step(draft: &mut Draft<'_>) {
     let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
     if checkpoint.archive.is_some() {
-        bind_late(draft);
         draft.enter(Phase::Transferring);
         return;
     }
@@ -38,13 +36,4 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     // Recorded before it is asked for: an archive whose answer is lost is deleted, too.
     draft.status.checkpoint.get_or_insert_default();
     draft.emit(Effect::Checkpoint { node: source.node, pod: source.pod, container: source.container });
-}
-
-/// Does nothing, unless the bug is built in.
-fn bind_late(draft: &mut Draft<'_>) {
-    if seeded_bug::is(SeededBug::BindAfterCheckpoint)
-        && let Some(mirror) = draft.status.mirror.clone()
-    {
-        draft.emit(Effect::MirrorReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
-    }
 }

@@ -1,4 +1,3 @@
-use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use ms2m_app::contract::{CONTRACT_VERSION, Marker};
@@ -24,13 +23,6 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         return;
     }
     if !forget_lost_mirror(draft) {
-        return;
-    }
-    if seeded_bug::is(SeededBug::BindAfterCheckpoint) && draft.status.mirror.is_some() {
-        if let Some(mirror) = &mut draft.status.mirror {
-            mirror.synced.get_or_insert_default();
-        }
-        draft.enter(Phase::Checkpointing);
         return;
     }
     if draft.status.mirror.as_ref().is_some_and(|mirror| mirror.synced.is_some()) {

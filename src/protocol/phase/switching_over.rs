@@ -1,4 +1,3 @@
-use ms2m_app::seeded_bug::{self, SeededBug};
 use std::time::Duration;
 
 use ms2m_app::contract::{CONTRACT_VERSION, CommandBody, Marker};
@@ -19,19 +18,6 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         || draft.status.abort.as_ref().is_some_and(|abort| !abort.refused)
     {
         return;
-    }
-    if seeded_bug::is(SeededBug::RemoveSourceEarly)
-        && matches!(&draft.seen.source, Some(crate::protocol::PodView::Present(pod)) if !pod.terminating)
-    {
-        let uid = draft.source_uid();
-        draft.emit(Effect::DeleteSource { uid });
-    }
-    if seeded_bug::is(SeededBug::DeleteReplayEarly)
-        && draft.status.handover.as_ref().is_some_and(|handover| handover.stopped_at.is_some())
-        && let Some(mirror) = &draft.status.mirror
-    {
-        let replay_queue = mirror.replay_queue.clone();
-        draft.emit(Effect::DeleteReplay { replay_queue });
     }
     if !stop::ensure(draft) || !shadow::drive(draft) || waits_for_routes(draft) {
         return;
@@ -67,10 +53,6 @@ pub(super) fn drain(draft: &mut Draft<'_>) -> bool {
         handover.missing.clear();
     }
     if handover.drained_session.as_ref() == Some(&session) && handover.drained_round == handover.round {
-        return true;
-    }
-    if seeded_bug::is(SeededBug::HandOverUndrained) && handover.end_sent_at.is_some() {
-        handover.drained_session = Some(session);
         return true;
     }
     let (sent, gap) = (handover.end_sent_at, handover.gap_at);
