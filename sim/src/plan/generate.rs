@@ -5,6 +5,7 @@ use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
 use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
+use crate::world::Mistake;
 
 /// One seed in so many tells a story besides.
 const TO_A_STORY: u8 = 9;
@@ -37,6 +38,10 @@ impl Scenario {
         for workload in &mut workloads {
             workload.owner = owner(&mut owners);
         }
+        let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
+        if mistake.is_some() {
+            (workloads[0].rounds, workloads[0].owner) = (1, None);
+        }
         Self {
             seed,
             nodes,
@@ -44,7 +49,7 @@ impl Scenario {
             warm_up_ms: rng.u64(200..=3_000),
             latency_us_max: *choose(&mut rng, &[1_000, 2_000, 2_000, 10_000, 40_000]),
             fragmented: rng.u8(..4) == 0,
-            mistake: None,
+            mistake,
         }
     }
 }
@@ -102,6 +107,11 @@ fn owner(rng: &mut Rng) -> Option<Owner> {
         1 => Some(Owner::Deployment),
         _ => None,
     }
+}
+
+/// As seldom, for the same reason.
+fn mistake(rng: &mut Rng) -> Option<Mistake> {
+    (rng.u8(..16) == 0).then(|| *choose(rng, &Mistake::ALL))
 }
 
 fn knobs(rng: &mut Rng) -> Knobs {
@@ -187,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_every_step_and_every_owner_comes_up() {
+    fn every_kind_every_step_every_owner_and_every_mistake_comes_up() {
         let faults: Vec<Fault> = (0..4_000).flat_map(|seed| Plan::random(seed).faults).collect();
         let kinds: BTreeSet<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
         assert_eq!(kinds, FaultKind::all().into_iter().collect());
@@ -198,6 +208,11 @@ mod tests {
             .map(|workload| workload.owner)
             .collect();
         assert_eq!(owners, BTreeSet::from([None, Some(Owner::StatefulSet), Some(Owner::Deployment)]));
+        let mistakes: BTreeSet<String> = (0..4_000)
+            .filter_map(|seed| Plan::random(seed).scenario.mistake)
+            .map(|mistake| mistake.to_string())
+            .collect();
+        assert_eq!(mistakes, Mistake::ALL.iter().map(ToString::to_string).collect());
         let most = (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).max();
         assert_eq!(most, Some(8));
     }
