@@ -61,7 +61,7 @@ seeded_bugs! {
 
     /// The operator takes a HELLO without the nonce for a restored process.
     RunningIsRestored,
-    /// The operator checkpoints without waiting for the sync point, and binds the replay queue afterwards.
+    /// The operator binds the replay queue when the checkpoint is there, not before the sync point.
     BindAfterCheckpoint,
     /// The point of no return is passed when END is sent.
     HandOverUndrained,

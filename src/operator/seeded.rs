@@ -6,13 +6,13 @@ use ms2m_app::seeded_bug::{self, SeededBug};
 
 use crate::{
     api::{Phase, StatefulMigrationStatus},
-    protocol::{self, Decision, Effect, Migration, Observation, PodView},
+    protocol::{self, Decision, Effect, Migration, Observation, PodView, QueueView},
 };
 
 /// Decides what is done next, with the bug that is built in, if one is.
 pub(super) fn decide(migration: &Migration<'_>, seen: &Observation, now: Timestamp) -> Decision {
     if seeded_bug::is(SeededBug::BindAfterCheckpoint) {
-        return without_sync_point(migration, seen, now);
+        return binding_late(migration, seen, now);
     }
     let mut decision = protocol::decide(migration, seen, now);
     let passed = |handover: &crate::api::HandoverStatus| handover.point_of_no_return.is_some();
@@ -40,16 +40,22 @@ fn before_the_point_of_no_return(decision: &mut Decision, seen: &Observation, no
     }
 }
 
-/// Checkpoints at once, and binds the replay queue afterwards.
-fn without_sync_point(migration: &Migration<'_>, seen: &Observation, now: Timestamp) -> Decision {
-    let mut status = migration.status.clone();
-    if let Some(mirror) = status.mirror.as_mut().filter(|_| status.phase == Phase::Mirroring) {
-        mirror.synced.get_or_insert_default();
+/// Takes the replay queue for bound, and binds it when the checkpoint is there.
+fn binding_late(migration: &Migration<'_>, seen: &Observation, now: Timestamp) -> Decision {
+    let mut seen = seen.clone();
+    let absent = seen.replay == Some(QueueView::Absent);
+    if migration.status.phase <= Phase::Checkpointing && absent {
+        seen.replay = Some(QueueView::Present { consumers: 0 });
     }
-    let mut decision = protocol::decide(&Migration { status: &status, ..*migration }, seen, now);
-    let arrived =
-        migration.status.phase == Phase::Checkpointing && decision.status.phase > Phase::Checkpointing;
-    if let Some(mirror) = decision.status.mirror.as_ref().filter(|_| arrived) {
+    let mut decision = protocol::decide(migration, &seen, now);
+    let Some(mirror) = &mut decision.status.mirror else { return decision };
+    if decision.status.phase == Phase::Mirroring {
+        let asked = decision.effects.len();
+        decision.effects.retain(|effect| !matches!(effect, Effect::MirrorReplay { .. }));
+        if decision.effects.len() < asked {
+            mirror.bound_at = Some(now);
+        }
+    } else if migration.status.phase == Phase::Checkpointing && decision.status.phase == Phase::Transferring {
         let (replay_queue, bindings) = (mirror.replay_queue.clone(), mirror.bindings.clone());
         decision.effects.push(Effect::MirrorReplay { replay_queue, bindings });
     }
