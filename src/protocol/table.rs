@@ -128,18 +128,18 @@ pub fn allows(from: Phase, to: Phase) -> bool {
     row(from).next.contains(&to)
 }
 
-/// How long a phase may take before the migration rolls back; none where it must end by itself.
+/// How long a phase may take before the migration rolls back; none where something else says when it has taken too long.
 pub fn deadline(phase: Phase, spec: &StatefulMigrationSpec) -> Option<std::time::Duration> {
     let d = &spec.deadlines;
     let span = match phase {
-        Pending => d.pending,
         Mirroring => d.mirroring,
         Checkpointing => d.checkpointing,
         Transferring => d.transferring,
         Restoring => d.restoring,
         SwitchingOver => d.switching_over,
-        // Replaying has a deadline of its own kind, which may lead forward: see `cutoff`.
-        Replaying | Completed | RollingBack | RolledBack | Failed => return None,
+        // Pending says what it waits for when it gives up; Replaying has a deadline of its own kind, which may lead forward: see
+        // `cutoff`.
+        Pending | Replaying | Completed | RollingBack | RolledBack | Failed => return None,
     };
     Some(span.as_duration())
 }

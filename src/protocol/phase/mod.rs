@@ -85,8 +85,7 @@ fn has_drained(draft: &Draft<'_>) -> bool {
 /// Rolls back when the phase has taken too long.
 pub(super) fn watch_deadline(draft: &mut Draft<'_>) {
     let phase = draft.status.phase;
-    // Pending says what it waits for when it gives up; see `pending`.
-    if phase == Phase::Pending || draft.past_point_of_no_return() || draft.forward_only() {
+    if draft.past_point_of_no_return() || draft.forward_only() {
         return;
     }
     let Some(deadline) = table::deadline(phase, draft.migration.spec) else { return };

@@ -143,10 +143,8 @@ pub(super) fn delete_job(draft: &mut Draft<'_>) -> bool {
 
 /// Archive and image are deleted by a Job on the source's node, which is then deleted itself. `retain` keeps the image.
 pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
-    let Some(checkpoint) = draft.status.checkpoint.clone() else { return true };
-    if seeded_bug::is(SeededBug::LeaveCheckpoint) {
-        return true;
-    }
+    let made = draft.status.checkpoint.clone();
+    let Some(checkpoint) = made.filter(|_| !seeded_bug::is(SeededBug::LeaveCheckpoint)) else { return true };
     let settled = draft.cleanup().checkpoint_gone || draft.cleanup().checkpoint_left.is_some();
     match draft.seen.cleanup_job.clone() {
         _ if settled && draft.cleanup().cleanup_job_gone => return true,

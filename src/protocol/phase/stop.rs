@@ -21,7 +21,8 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
     let (sent, first) = (draft.handover().stop_sent_at, draft.handover().stop_first_sent_at);
     // The durable STOP must be in the control queue before anything else is believed: a fresh container of the source
     // pod obeys it, too.
-    if first.is_some_and(|first| is_silent_and_unowned(draft, first)) {
+    let fenced = |first| seeded_bug::is(SeededBug::NoFence) || is_silent_and_unowned(draft, first);
+    if first.is_some_and(fenced) {
         let now = draft.now;
         let handover = draft.handover();
         handover.stopped_at = Some(now);
@@ -37,9 +38,6 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
 
 /// Whether the broker's word stands for a source that was first told to stop then: it is gone, or says nothing.
 fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
-    if seeded_bug::is(SeededBug::NoFence) {
-        return true;
-    }
     let gone = draft.source_life() == Life::PodGone;
     if !gone && !draft.is_due(first, SILENCE) {
         return false;

@@ -34,23 +34,17 @@ fn create(draft: &mut Draft<'_>) {
 }
 
 fn pushed(draft: &mut Draft<'_>, message: &str) {
-    match TransferReport::from_termination_message(message) {
+    let problem = match TransferReport::from_termination_message(message) {
         Ok(TransferReport::Pushed(pushed)) => {
             let checkpoint = draft.status.checkpoint.get_or_insert_default();
             checkpoint.bytes = Some(pushed.bytes).filter(|bytes| *bytes <= NUMBER_MAX);
             checkpoint.image = Some(pushed.image);
             checkpoint.image_digest = Some(pushed.digest);
             draft.enter(Phase::Restoring);
+            return;
         }
-        Ok(other) => {
-            draft.abort(
-                reason::TRANSFER_FAILED,
-                format!("the transfer Job reports something else than a push: {other:?}"),
-            );
-        }
-        Err(error) => {
-            draft
-                .abort(reason::TRANSFER_FAILED, format!("the transfer Job's report cannot be read: {error}"));
-        }
-    }
+        Ok(other) => format!("is not about a push: {other:?}"),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    draft.abort(reason::TRANSFER_FAILED, format!("the transfer Job's report {problem}"));
 }
