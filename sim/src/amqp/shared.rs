@@ -5,6 +5,7 @@ use std::{
 
 use amq_protocol::{
     frame::AMQPFrame,
+    protocol::basic::AMQPProperties,
     types::{AMQPValue, FieldTable},
 };
 use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
@@ -97,6 +98,13 @@ impl SharedBroker {
             }
         }
         repeated
+    }
+
+    /// Puts a message into a queue, past the network; nothing where the queue is not there.
+    pub fn post(&self, queue: &str, body: Vec<u8>) {
+        let properties = AMQPProperties::default().with_delivery_mode(2);
+        let message = Message { exchange: String::new(), routing_key: queue.to_owned(), properties, body };
+        self.lock().enqueue(queue, &Arc::new(message));
     }
 
     /// From now on bindings that are made are in force only so long after they are confirmed, as in a cluster; or at once

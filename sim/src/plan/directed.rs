@@ -10,10 +10,8 @@ use super::{Fault, FaultKind, Link, Moment, Step, generate::choose};
 const BEFORE_THE_SHADOW: usize = 8;
 /// How many of them come before a checkpoint is asked for.
 const BEFORE_THE_CHECKPOINT: usize = 5;
-/// How many stories there are.
-const STORIES: u8 = 7;
 /// Where the queue is about to change its owner, and the way back is still open.
-const BEFORE_THE_HANDOVER: [Step; 3] = [Step::StopSent, Step::Stopped, Step::EndSent];
+pub(super) const BEFORE_THE_HANDOVER: [Step; 3] = [Step::StopSent, Step::Stopped, Step::EndSent];
 
 /// The steps at which a fault of a kind finds what it is about.
 pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
@@ -32,6 +30,8 @@ pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
         | FaultKind::PartitionFrom(Link::TargetBroker)
         | FaultKind::Slow(Link::TargetBroker) => all[BEFORE_THE_SHADOW..].to_vec(),
         FaultKind::RepeatControl | FaultKind::DeleteReplayQueue => all[4..].to_vec(),
+        // Before the first write nobody listens.
+        FaultKind::TalkNonsense => all[1..].to_vec(),
         _ => all,
     }
 }
@@ -74,73 +74,6 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
         _ => {}
     }
     all
-}
-
-/// Faults that lead where hardly anything else does.
-pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
-    let fault = |kind, step, after_ms, lasts_ms| Fault {
-        at: Moment { workload, round, step, after_ms },
-        kind,
-        lasts_ms,
-    };
-    match rng.u8(..STORIES) {
-        // A source that hears nothing is fenced by the broker. When it is back, what would stop it is gone.
-        0 => {
-            let switching_over = Step::Phase(Phase::SwitchingOver);
-            let away_ms = rng.u64(30_000..60_000);
-            let kubelet_ms = away_ms + rng.u64(5_000..30_000);
-            let late = *choose(rng, &[Step::Switched, Step::Routed]);
-            vec![
-                fault(FaultKind::Partition(Link::SourceBroker), switching_over, 0, away_ms),
-                fault(FaultKind::CrashSourceKubelet, switching_over, 0, kubelet_ms),
-                fault(FaultKind::DeleteSourceControl, late, rng.u64(..5_000), 0),
-            ]
-        }
-        // Nobody waits for ever for a node that is to clean up.
-        1 => {
-            let steps = [Step::Switched, Step::Routed, Step::SourceGone, Step::Unbound, Step::ReplayDeleted];
-            let away_ms = rng.u64(150_000..280_000);
-            vec![fault(FaultKind::CrashSourceKubelet, *choose(rng, &steps), 0, away_ms)]
-        }
-        // A source that owns its queue again is told once more to stop, by a message that is late.
-        2 => {
-            let late = *choose(rng, &[Step::ResumeSent, Step::Over]);
-            vec![
-                fault(FaultKind::Cancel, *choose(rng, &BEFORE_THE_HANDOVER), 0, 0),
-                fault(FaultKind::RepeatControl, late, rng.u64(..2_000), 0),
-            ]
-        }
-        // Without the source's RAM and without what it has done since, nothing is left to go on with.
-        3 => {
-            let killed = *choose(rng, &[Phase::Restoring, Phase::Replaying]);
-            let lost = *choose(rng, &[Phase::Replaying, Phase::SwitchingOver]);
-            vec![
-                fault(FaultKind::KillSource, Step::Phase(killed), rng.u64(..500), 0),
-                fault(FaultKind::DeleteReplayQueue, Step::Phase(lost), rng.u64(..500), 0),
-            ]
-        }
-        // Without it, and without a runtime that restores, neither.
-        4 => {
-            let kind = *choose(rng, &[FaultKind::FailRestores, FaultKind::RestoreFresh]);
-            vec![
-                fault(kind, Step::Phase(Phase::Transferring), 0, rng.u64(20_000..200_000)),
-                fault(FaultKind::KillSource, Step::Phase(Phase::Restoring), rng.u64(..500), 0),
-            ]
-        }
-        // What is mirrored changes, or is lost, before anything relies on it.
-        5 => {
-            let kind = *choose(rng, &[FaultKind::DeleteReplayQueue, FaultKind::ChangeBindings]);
-            let steps = [Step::Phase(Phase::Mirroring), Step::Bound, Step::SyncSent];
-            vec![fault(kind, *choose(rng, &steps), rng.u64(..100), 0)]
-        }
-        // What is done after a write relies on it; nowhere more than where the owner changes.
-        _ => {
-            let lost = [FaultKind::LoseWrite, FaultKind::LoseAcknowledgement];
-            let kind = if rng.bool() { FaultKind::ApiConflicts } else { *choose(rng, &lost) };
-            let lasts_ms = if kind.lasts() { rng.u64(500..4_000) } else { 0 };
-            vec![fault(kind, *choose(rng, &BEFORE_THE_HANDOVER), rng.u64(..40), lasts_ms)]
-        }
-    }
 }
 
 /// Repeats what was said in a workload's earlier migrations; with one of them called off when the source had stopped, a

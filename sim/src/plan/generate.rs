@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
-use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed};
+use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed, story};
 use crate::world::Mistake;
 
 /// One seed in so many tells a story besides.
@@ -21,7 +21,7 @@ impl Plan {
         if stories.u8(..TO_A_STORY) == 0 {
             let workload = stories.usize(..scenario.workloads.len());
             let round = scenario.workloads[workload].rounds - 1;
-            faults.extend(directed::story(&mut stories, workload, round));
+            faults.extend(story::story(&mut stories, workload, round));
         }
         Self { scenario, faults }
     }

@@ -94,6 +94,8 @@ pub enum FaultKind {
     DeleteTargetControl,
     /// Every control message of the last while comes once more, the latest first.
     RepeatControl,
+    /// Somebody tells the operator what no application may say.
+    TalkNonsense,
 
     /// A checkpoint fails.
     FailCheckpoint,
@@ -107,6 +109,8 @@ pub enum FaultKind {
     RegistryDown,
     /// Pushes break off in the middle.
     TruncatePushes,
+    /// What a transfer Job reports is lost, though it has done its work.
+    LoseReports,
     /// No image can be pulled.
     PullsFail,
     /// Restores fail.
@@ -161,6 +165,7 @@ impl FaultKind {
                 | Self::DropSource
                 | Self::DropTarget
                 | Self::RepeatControl
+                | Self::TalkNonsense
                 | Self::DeleteReplayQueue
                 | Self::DeleteSourceControl
                 | Self::DeleteTargetControl
@@ -215,6 +220,7 @@ impl FaultKind {
                 | Self::DiskFull
                 | Self::RegistryDown
                 | Self::TruncatePushes
+                | Self::LoseReports
                 | Self::PullsFail
                 | Self::FailRestores
                 | Self::RestoreFresh
@@ -227,7 +233,7 @@ impl FaultKind {
     }
 }
 
-const SIMPLE: [FaultKind; 48] = {
+const SIMPLE: [FaultKind; 50] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -263,6 +269,7 @@ const SIMPLE: [FaultKind; 48] = {
         K::WithholdConfirms,
         K::BrokerMemoryAlarm,
         K::RepeatControl,
+        K::TalkNonsense,
         K::LateBindings,
         K::DeleteReplayQueue,
         K::DeleteSourceControl,
@@ -273,6 +280,7 @@ const SIMPLE: [FaultKind; 48] = {
         K::DiskFull,
         K::RegistryDown,
         K::TruncatePushes,
+        K::LoseReports,
         K::PullsFail,
         K::FailRestores,
         K::RestoreFresh,

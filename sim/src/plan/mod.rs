@@ -18,6 +18,7 @@ mod kind;
 mod link;
 mod moment;
 mod scenario;
+mod story;
 mod text;
 mod workload;
 

@@ -181,15 +181,21 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         },
         K::CrashOperator | K::ClockAhead | K::ClockBehind => known(&[OPERATOR]),
         K::DropOperator => known(&[OPERATOR, BROKER]),
-        K::CrashBroker | K::BrokerMemoryAlarm | K::WithholdConfirms | K::RepeatControl | K::LateBindings => {
-            known(&[BROKER])
-        }
+        K::CrashBroker
+        | K::BrokerMemoryAlarm
+        | K::WithholdConfirms
+        | K::RepeatControl
+        | K::TalkNonsense
+        | K::LateBindings => known(&[BROKER]),
         K::DeleteReplayQueue => vec![format!("{}.ms2m.{}", party.names.queue(), party.names.migration())],
         K::ChangeBindings => vec![party.names.queue()],
         K::CrashTraffic => vec![party.names.traffic()],
-        K::CrashSourceKubelet | K::FailCheckpoint | K::FailCheckpoints | K::SlowCheckpoints | K::DiskFull => {
-            vec![source_node]
-        }
+        K::CrashSourceKubelet
+        | K::FailCheckpoint
+        | K::FailCheckpoints
+        | K::SlowCheckpoints
+        | K::DiskFull
+        | K::LoseReports => vec![source_node],
         K::LoseSourceNode => vec![source_node, source],
         K::CrashTargetKubelet | K::PullsFail | K::FailRestores | K::RestoreFresh => vec![target_node],
         K::LoseTargetNode => vec![target_node, target],

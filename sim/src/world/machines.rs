@@ -57,6 +57,8 @@ pub enum Ailment {
     RegistryDown,
     /// Pushes break off.
     TruncatesPushes,
+    /// Nothing is read of what a transfer Job reports.
+    LosesReports,
     /// No image can be pulled.
     RefusesPulls,
 }

@@ -22,6 +22,7 @@ mod images;
 mod machines;
 mod mistake;
 mod names;
+mod nonsense;
 mod objects;
 mod operator;
 mod oracle;

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ms2m::{api::FIELD_MANAGER, kubernetes::client::USER_AGENT};
-use ms2m_app::contract::control_queue;
+use ms2m_app::contract::{control_queue, replies_queue};
 use turmoil::Sim;
 
-use super::{Cluster, drive::Drive, machines::Ailment, objects, oracle::Oracle};
+use super::{Cluster, drive::Drive, machines::Ailment, nonsense, objects, oracle::Oracle};
 use crate::{
     amqp::BindingView,
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
@@ -185,6 +185,7 @@ impl Drive {
             | FaultKind::WithholdConfirms
             | FaultKind::BrokerMemoryAlarm
             | FaultKind::RepeatControl
+            | FaultKind::TalkNonsense
             | FaultKind::LateBindings
             | FaultKind::DeleteReplayQueue
             | FaultKind::DeleteSourceControl
@@ -195,6 +196,7 @@ impl Drive {
             | FaultKind::DiskFull
             | FaultKind::RegistryDown
             | FaultKind::TruncatePushes
+            | FaultKind::LoseReports
             | FaultKind::PullsFail
             | FaultKind::FailRestores
             | FaultKind::RestoreFresh
@@ -399,8 +401,16 @@ impl Drive {
             }
             FaultKind::DeleteSourceControl | FaultKind::DeleteTargetControl => {
                 let is_source = fault.kind == FaultKind::DeleteSourceControl;
-                let pod = if is_source { self.cluster.source_pod(party.names) } else { party.names.shadow() };
-                broker.delete_queue(&control_queue(&uid_of(&pod)));
+                // A pod's queue outlives it.
+                let known = party.status.source.as_ref().map(|source| source.uid.clone());
+                let source = || known.unwrap_or_else(|| uid_of(&self.cluster.source_pod(party.names)));
+                let uid = if is_source { source() } else { uid_of(&party.names.shadow()) };
+                broker.delete_queue(&control_queue(&uid));
+            }
+            FaultKind::TalkNonsense => {
+                for letter in nonsense::letters(&party.uid, &party.status) {
+                    broker.post(&replies_queue(&party.uid), letter);
+                }
             }
             _ => drop(broker.repeat_control()),
         }
@@ -426,6 +436,7 @@ impl Drive {
             FaultKind::DiskFull => Ailment::DiskFull,
             FaultKind::RegistryDown => Ailment::RegistryDown,
             FaultKind::TruncatePushes => Ailment::TruncatesPushes,
+            FaultKind::LoseReports => Ailment::LosesReports,
             FaultKind::PullsFail => Ailment::RefusesPulls,
             FaultKind::FailRestores => Ailment::FailsRestores,
             _ => Ailment::RestoresFresh,

@@ -97,7 +97,9 @@ impl Machines {
         };
         for (container_id, report) in ended {
             let code = i32::from(matches!(report, TransferReport::Error(_)));
-            let message = serde_json::to_string(&report).unwrap_or_default();
+            let is_lost = self.lock().has(Ailment::LosesReports);
+            let message =
+                if is_lost { String::new() } else { serde_json::to_string(&report).unwrap_or_default() };
             self.exited(&container_id, Exit { code, message }, now);
         }
     }

@@ -176,9 +176,11 @@ impl Oracle {
     }
 }
 
-/// Whether the migration failed and left everything where it is, for a person to go on with.
+/// Whether the migration failed and left everything where it is, for a person to go on with: a roll-back that fails has undone
+/// all of it.
 fn is_kept(status: &StatefulMigrationStatus) -> bool {
-    status.phase == Phase::Failed && status.cleanup.is_none()
+    let rolled_back = status.phase_transitions.iter().any(|entered| entered.phase == Phase::RollingBack);
+    status.phase == Phase::Failed && !rolled_back
 }
 
 /// A loss that somebody else caused, and that the migration tells instead of hiding it.

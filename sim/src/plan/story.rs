@@ -1,0 +1,188 @@
+//! Faults that belong together, and lead where hardly any draw of single ones does.
+
+use fastrand::Rng;
+use ms2m::api::Phase;
+
+use super::{Fault, FaultKind, Link, Moment, Step, directed::BEFORE_THE_HANDOVER, generate::choose};
+
+/// A story of a workload's migration, each as likely as the next.
+pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
+    let tell = *choose(rng, &STORIES);
+    tell(&mut Teller { rng, workload, round })
+}
+
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 13] = [
+    fenced_and_back,
+    nobody_cleans_up,
+    late_stop,
+    nothing_to_replay,
+    nothing_restores,
+    target_lost_for_good,
+    mirror_changes,
+    unrecorded_handover,
+    lost_write,
+    lost_after_the_handover,
+    gone_with_its_control_queue,
+    waited_for_in_vain,
+    nonsense,
+];
+
+/// Whom a story is about.
+struct Teller<'a> {
+    rng: &'a mut Rng,
+    workload: usize,
+    round: u32,
+}
+
+impl Teller<'_> {
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        *choose(self.rng, of)
+    }
+
+    /// The source dies, or nobody hears of it for a while.
+    fn without_source(&mut self, phase: Phase, away_ms: u64) -> Fault {
+        let kind = self.one(&[FaultKind::KillSource, FaultKind::Partition(Link::SourceBroker)]);
+        let after_ms = self.rng.u64(..500);
+        self.fault(kind, Step::Phase(phase), after_ms, if kind.lasts() { away_ms } else { 0 })
+    }
+
+    fn fault(&self, kind: FaultKind, step: Step, after_ms: u64, lasts_ms: u64) -> Fault {
+        let at = Moment { workload: self.workload, round: self.round, step, after_ms };
+        Fault { at, kind, lasts_ms }
+    }
+}
+
+/// A source that hears nothing is fenced by the broker. When it is back, what would stop it is gone.
+fn fenced_and_back(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let switching_over = Step::Phase(Phase::SwitchingOver);
+    let away_ms = teller.rng.u64(30_000..60_000);
+    let kubelet_ms = away_ms + teller.rng.u64(5_000..30_000);
+    let late = teller.one(&[Step::Switched, Step::Routed]);
+    let late_ms = teller.rng.u64(..5_000);
+    vec![
+        teller.fault(FaultKind::Partition(Link::SourceBroker), switching_over, 0, away_ms),
+        teller.fault(FaultKind::CrashSourceKubelet, switching_over, 0, kubelet_ms),
+        teller.fault(FaultKind::DeleteSourceControl, late, late_ms, 0),
+    ]
+}
+
+/// Nobody waits for ever for a node that is to clean up.
+fn nobody_cleans_up(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let step =
+        teller.one(&[Step::Switched, Step::Routed, Step::SourceGone, Step::Unbound, Step::ReplayDeleted]);
+    let away_ms = teller.rng.u64(150_000..280_000);
+    vec![teller.fault(FaultKind::CrashSourceKubelet, step, 0, away_ms)]
+}
+
+/// A source that owns its queue again is told once more to stop, by a message that is late.
+fn late_stop(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let called_off = teller.one(&BEFORE_THE_HANDOVER);
+    let late = teller.one(&[Step::ResumeSent, Step::Over]);
+    let late_ms = teller.rng.u64(..2_000);
+    vec![
+        teller.fault(FaultKind::Cancel, called_off, 0, 0),
+        teller.fault(FaultKind::RepeatControl, late, late_ms, 0),
+    ]
+}
+
+/// Without the source's RAM and without what it has done since, nothing is left to go on with; while it may only be cut off,
+/// it is waited for.
+fn nothing_to_replay(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let missing = teller.one(&[Phase::Restoring, Phase::Replaying]);
+    let lost = teller.one(&[Phase::Replaying, Phase::SwitchingOver]);
+    let (away_ms, lost_ms) = (teller.rng.u64(20_000..60_000), teller.rng.u64(..500));
+    vec![
+        teller.without_source(missing, away_ms),
+        teller.fault(FaultKind::DeleteReplayQueue, Step::Phase(lost), lost_ms, 0),
+    ]
+}
+
+/// Without it, and without a runtime that restores, neither.
+fn nothing_restores(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[FaultKind::FailRestores, FaultKind::RestoreFresh]);
+    let lasts_ms = teller.rng.u64(20_000..250_000);
+    vec![
+        teller.fault(kind, Step::Phase(Phase::Transferring), 0, lasts_ms),
+        teller.without_source(Phase::Restoring, lasts_ms),
+    ]
+}
+
+/// A target that had begun to replay, and cannot be made again.
+fn target_lost_for_good(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let step = Step::Phase(teller.one(&[Phase::Replaying, Phase::SwitchingOver]));
+    let lasts_ms = teller.rng.u64(20_000..200_000);
+    let after_ms = teller.rng.u64(..200);
+    vec![
+        teller.fault(FaultKind::FailRestores, step, 0, lasts_ms),
+        teller.fault(FaultKind::KillTarget, step, after_ms, 0),
+    ]
+}
+
+/// What is mirrored changes, or is lost, before anything relies on it.
+fn mirror_changes(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[FaultKind::DeleteReplayQueue, FaultKind::ChangeBindings]);
+    let step = teller.one(&[Step::Phase(Phase::Mirroring), Step::Bound, Step::SyncSent]);
+    let after_ms = teller.rng.u64(..100);
+    vec![teller.fault(kind, step, after_ms, 0)]
+}
+
+/// What is done after a write relies on it; nowhere more than where the owner changes.
+fn unrecorded_handover(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let lasts_ms = teller.rng.u64(500..4_000);
+    vec![teller.fault(FaultKind::ApiConflicts, Step::EndSent, 0, lasts_ms)]
+}
+
+/// The same, where the write is lost or nobody hears that it is not.
+fn lost_write(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[FaultKind::LoseWrite, FaultKind::LoseAcknowledgement]);
+    let step = teller.one(&BEFORE_THE_HANDOVER);
+    let after_ms = teller.rng.u64(..40);
+    vec![teller.fault(kind, step, after_ms, 0)]
+}
+
+/// Nobody needs the replay queue any more, unless the target has to be made again.
+fn lost_after_the_handover(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let step = teller.one(&[Step::PointOfNoReturn, Step::TakeOverSent, Step::Switched, Step::SourceGone]);
+    let after_ms = teller.rng.u64(..50);
+    let mut faults = vec![teller.fault(FaultKind::DeleteReplayQueue, step, after_ms, 0)];
+    if teller.rng.bool() {
+        faults.push(teller.fault(FaultKind::KillTarget, step, 0, 0));
+    }
+    faults
+}
+
+/// Nobody is left who could be told to stop.
+fn gone_with_its_control_queue(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[FaultKind::DeleteSource, FaultKind::ForceDeleteSource]);
+    let step = teller.one(&[Step::Phase(Phase::Restoring), Step::ShadowSeen]);
+    let after_ms = teller.rng.u64(..1_000);
+    vec![
+        teller.fault(kind, Step::Phase(Phase::Transferring), 0, 0),
+        teller.fault(FaultKind::DeleteSourceControl, step, after_ms, 0),
+    ]
+}
+
+/// The migration is called off while somebody deletes the source, and its node does not confirm it for a long time, or never
+/// was asked to.
+fn waited_for_in_vain(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let step = teller.one(&[
+        Step::Phase(Phase::Mirroring),
+        Step::Phase(Phase::Transferring),
+        Step::Phase(Phase::Replaying),
+        Step::StopSent,
+    ]);
+    let kind = teller.one(&[FaultKind::DeleteSource, FaultKind::ForceDeleteSource]);
+    let away_ms = teller.rng.u64(20_000..200_000);
+    vec![
+        teller.fault(FaultKind::CrashSourceKubelet, step, 0, away_ms),
+        teller.fault(kind, step, 0, 0),
+        teller.fault(FaultKind::Cancel, step, 0, 0),
+    ]
+}
+
+/// An epoch that has none after it is heard before the source's own; what nobody can have counted is heard of a replay.
+fn nonsense(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let (phase, from_ms, to_ms) = teller.one(&[(Phase::Pending, 10, 70), (Phase::Replaying, 80, 200)]);
+    let after_ms = teller.rng.u64(from_ms..to_ms);
+    vec![teller.fault(FaultKind::TalkNonsense, Step::Phase(phase), after_ms, 0)]
+}
