@@ -5,7 +5,11 @@ use ms2m::{
     protocol::table,
 };
 
-use super::{Oracle, fates::ledger_gaps, is_kept};
+use super::{
+    Oracle,
+    fates::{checkpointed, ledger_gaps, of_the_source},
+    is_kept,
+};
 use crate::world::{Cluster, objects};
 
 impl Oracle {
@@ -101,7 +105,7 @@ impl Oracle {
         if cluster.broker.queues().iter().all(|queue| queue.name != replay) {
             self.broke(at, "NoLoss", format_args!("it failed, and its replay queue {replay} is not kept"));
         }
-        let Some(kept) = self.checkpointed(cluster, status) else {
+        let Some(kept) = checkpointed(cluster, status) else {
             self.broke(at, "NoLoss", "it failed, and its checkpoint image is not kept");
             return;
         };
@@ -110,7 +114,7 @@ impl Oracle {
             return;
         }
         let waiting: BTreeSet<_> = cluster.broker.identities(&replay).into_iter().collect();
-        let had = self.of_the_source(cluster, status).unwrap_or_default();
+        let had = of_the_source(cluster, status).unwrap_or_default();
         let mut lacks = ledger_gaps(&kept, &had);
         lacks.retain(|identity| !waiting.contains(identity));
         if !lacks.is_empty() {

@@ -153,7 +153,7 @@ impl Oracle {
         if self.may_leave_a_gap {
             return;
         }
-        let Some(theirs) = self.of_the_source(cluster, status) else { return };
+        let Some(theirs) = of_the_source(cluster, status) else { return };
         let mut targets = ledgers(cluster, |_, container| container.pod == self.names.shadow());
         // Where there is no process at all, nobody has anything.
         targets.push(Ledger::default());
@@ -180,7 +180,7 @@ impl Oracle {
             for queue in cluster.broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
                 waiting.extend(cluster.broker.identities(&queue.name));
             }
-            known = self.checkpointed(cluster, status).unwrap_or_default();
+            known = checkpointed(cluster, status).unwrap_or_default();
         }
         let lacks: Vec<_> =
             ledger_gaps(&known, ledger).into_iter().filter(|identity| !waiting.contains(identity)).collect();
@@ -190,24 +190,18 @@ impl Oracle {
     }
 }
 
-impl Oracle {
-    /// What the migration's checkpoint image contains, if there is one.
-    pub(super) fn checkpointed(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Option<Ledger> {
-        let digest = status.checkpoint.as_ref()?.image_digest.as_deref()?;
-        let state = cluster.machines.lock();
-        let (_, archive) = state.images.checkpoints().find(|(known, _)| *known == digest)?;
-        archive.snapshot.downcast_ref::<Ram<CounterState>>().map(|ram| ram.ledger().clone())
-    }
+/// What the migration's checkpoint image contains, if there is one.
+pub(super) fn checkpointed(cluster: &Cluster, status: &StatefulMigrationStatus) -> Option<Ledger> {
+    let digest = status.checkpoint.as_ref()?.image_digest.as_deref()?;
+    let state = cluster.machines.lock();
+    let (_, archive) = state.images.checkpoints().find(|(known, _)| *known == digest)?;
+    archive.snapshot.downcast_ref::<Ram<CounterState>>().map(|ram| ram.ledger().clone())
+}
 
-    /// What the process that was to be migrated contains, or contained when it died.
-    pub(super) fn of_the_source(
-        &self,
-        cluster: &Cluster,
-        status: &StatefulMigrationStatus,
-    ) -> Option<Ledger> {
-        let source = status.source.as_ref()?;
-        ledgers(cluster, |id, _| source.container_id.ends_with(id)).pop()
-    }
+/// What the process that was to be migrated contains, or contained when it died.
+pub(super) fn of_the_source(cluster: &Cluster, status: &StatefulMigrationStatus) -> Option<Ledger> {
+    let source = status.source.as_ref()?;
+    ledgers(cluster, |id, _| source.container_id.ends_with(id)).pop()
 }
 
 fn ledgers(cluster: &Cluster, is_meant: impl Fn(&str, &Container) -> bool) -> Vec<Ledger> {
