@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{MessageId, MissingMessages};
 
+/// The sequence of a producer's first message.
+const FIRST: u64 = 1;
+
 /// Which messages a state contains: per producer the run of sequences without a gap, and the set above it.
 ///
 /// Wire form: `{"producers":{"p1":{"first":1,"through":41,"above":[]}}}`. One that no process can have is refused when it
@@ -53,6 +56,11 @@ impl Ledger {
             Some(track) if id.seq == track.through + 1 => Standing::Next,
             Some(_) => Standing::Ahead,
         }
+    }
+
+    /// Whether the state contains anything of this producer.
+    pub fn knows(&self, producer: &str) -> bool {
+        self.producers.contains_key(producer)
     }
 
     /// Whether the state contains `id`.
@@ -119,6 +127,26 @@ impl Ledger {
             .flatten()
             .take(limit)
             .map(|(producer, (first, last))| MissingMessages { producer: producer.to_owned(), first, last })
+            .collect()
+    }
+
+    /// What came before the first message of each producer of `late`, in order, at most `limit` ranges.
+    ///
+    /// Sequences begin at 1. So a state that has all its other producers from their first message on has missed the
+    /// beginning of one that it knows only from a later message on. A state that began in the middle of things itself
+    /// cannot tell that from what was before it: it misses nothing.
+    pub fn missed_beginnings(&self, late: &BTreeSet<String>, limit: usize) -> Vec<MissingMessages> {
+        let (of_late, others): (Vec<_>, Vec<_>) =
+            self.producers.iter().partition(|(producer, _)| late.contains(*producer));
+        if others.is_empty() || others.iter().any(|(_, track)| track.first > FIRST) {
+            return Vec::new();
+        }
+        let missed = of_late.into_iter().filter(|(_, track)| track.first > FIRST).take(limit);
+        missed
+            .map(|(producer, track)| {
+                let (first, last) = (FIRST, track.first - 1);
+                MissingMessages { producer: producer.clone(), first, last }
+            })
             .collect()
     }
 

@@ -166,6 +166,18 @@ impl<'a> Draft<'a> {
         self.set_condition(condition::DEGRADED, ConditionStatus::True, reason, message);
     }
 
+    /// What was degraded for this reason is as it should be again.
+    pub(super) fn recovered(&mut self, reason: &str, message: &str) {
+        let degraded = |known: &Condition| {
+            known.type_ == condition::DEGRADED
+                && known.status == ConditionStatus::True
+                && known.reason == reason
+        };
+        if self.status.conditions.iter().any(degraded) {
+            self.set_condition(condition::DEGRADED, ConditionStatus::False, reason, message.to_owned());
+        }
+    }
+
     /// Wants the migration undone. Before an image exists that is decided at once; afterwards the source must first
     /// prove that its RAM is the one that was checkpointed, else the migration rolls forward.
     pub(super) fn abort(&mut self, reason: &str, message: String) {

@@ -210,6 +210,7 @@ fn drained(draft: &mut Draft<'_>, session: &str, round: u32, ledger: &Ledger) {
     handover.drained_round = round;
     handover.gap_at = None;
     handover.missing.clear();
+    draft.recovered(reason::GAP, "the target lacked something for a moment, and has it now");
 }
 
 fn gap(draft: &mut Draft<'_>, session: &str, round: u32, mut missing: Vec<MissingMessages>) {

@@ -148,6 +148,9 @@ impl<S: Clone + Default> Ram<S> {
             return;
         }
         let result = handler.apply(&mut self.state, &message);
+        if self.replays() && !self.ledger.knows(&message.id.producer) {
+            self.met_late.insert(message.id.producer.clone());
+        }
         self.ledger.insert(&message.id);
         self.applied(arrival, &message, result);
     }
@@ -199,6 +202,7 @@ impl<S: Clone + Default> Ram<S> {
         }
         self.last_epoch = epoch;
         self.participation = Some(super::ram::Participation { migration, epoch, nonce: Some(nonce) });
+        self.met_late.clear();
         let waits_for = self.line.ahead.keys().cloned().collect();
         // A second marker answers for both: what stood before the first stands before it.
         if let Some(earlier) = self.line.sync.replace(PendingSync { tag: arrival.tag, waits_for }) {

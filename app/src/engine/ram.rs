@@ -31,6 +31,8 @@ pub struct Ram<S> {
     pub(crate) held_outputs: BTreeMap<MessageId, Publication>,
     /// The target's part, in a process that is a copy.
     pub(crate) target: Option<Target>,
+    /// Producers that the checkpoint does not know, and that a copy has heard of since.
+    pub(crate) met_late: BTreeSet<String>,
     /// What belongs to the current connection, and dies with it.
     pub(crate) line: Line,
     /// What was counted.

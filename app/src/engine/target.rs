@@ -42,6 +42,11 @@ impl<S> Ram<S> {
         true
     }
 
+    /// Whether it reads `R`: as a copy, or as the new owner that has not read all of it.
+    pub(super) fn replays(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| !target.finished)
+    }
+
     fn is_current(&self, session: &str) -> bool {
         self.target.as_ref().is_some_and(|target| target.session == session)
     }
@@ -128,8 +133,15 @@ impl<S> Ram<S> {
         let missing = match &complete {
             _ if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
             Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
-            // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing.
-            Complete::Unknown => self.ledger.awaited_by(self.line.ahead_in_replay.keys(), MISSING_MAX),
+            // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing,
+            // and a producer that begins in the middle that its beginning is.
+            Complete::Unknown => {
+                let held = self.line.ahead_in_replay.keys().chain(self.line.ahead.keys());
+                let mut missing = self.ledger.awaited_by(held, MISSING_MAX);
+                missing.extend(self.ledger.missed_beginnings(&self.met_late, MISSING_MAX));
+                missing.truncate(MISSING_MAX);
+                missing
+            }
         };
         let body = if missing.is_empty() {
             target.drained = true;

@@ -46,10 +46,18 @@ fn command(ram: &mut Ram<u64>, tag: u64, body: CommandBody) {
     ram.commanded(tag, Some(command));
 }
 
-/// Takes part in migration m, is copied, and wakes up in another pod, where it reads R.
 fn target() -> Ram<u64> {
+    target_that_knows(&[])
+}
+
+/// Takes part in migration m, is copied, and wakes up in another pod, where it reads R.
+fn target_that_knows(known: &[(&str, u64)]) -> Ram<u64> {
     let mut ram = Ram::<u64>::fresh(None);
     begin(&mut ram);
+    run(&mut ram);
+    for (tag, (producer, seq)) in (50..).zip(known) {
+        ram.delivered(message(Origin::Primary, tag, producer, *seq));
+    }
     run(&mut ram);
     let (migration, source, nonce) = ("m".to_owned(), "pod-a".to_owned(), "n".to_owned());
     let sync = Marker::Sync { version: CONTRACT_VERSION, migration, epoch: 1, nonce, source };
@@ -150,28 +158,66 @@ fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
     assert_eq!(ram.held_outputs.len(), 0);
 }
 
-#[test]
-fn a_held_message_is_a_gap_although_nobody_knows_what_the_source_processed() {
+/// What a copy answers to `END` when nobody knows what the source processed: the ranges that it misses.
+fn misses(ram: &mut Ram<u64>, read: &[(&str, u64)]) -> Option<Vec<(String, u64, u64)>> {
     let session = || "session-2".to_owned();
-    let mut ram = target();
-    for (tag, seq) in [(10, 1), (11, 2), (12, 5), (13, 8)] {
-        ram.delivered(message(Origin::Replay, tag, "p", seq));
+    for (tag, (producer, seq)) in (10..).zip(read) {
+        ram.delivered(message(Origin::Replay, tag, producer, *seq));
     }
     let (version, migration) = (CONTRACT_VERSION, "m".to_owned());
     let end = Marker::End { version, migration, epoch: 1, session: session(), round: 1 };
-    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 14, "", 0) });
-    command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
-
-    let steps = run(&mut ram);
-    let said = steps.iter().find_map(|step| match step {
+    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 99, "", 0) });
+    command(ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
+    run(ram).iter().find_map(|step| match step {
         Step::Reply(reply) => match &reply.body {
             ReplyBody::Gap { missing, .. } => {
-                Some(missing.iter().map(|m| (m.first, m.last)).collect::<Vec<_>>())
+                Some(missing.iter().map(|m| (m.producer.clone(), m.first, m.last)).collect())
             }
             ReplyBody::Drained { .. } => Some(Vec::new()),
             _ => None,
         },
         _ => None,
-    });
-    assert_eq!(said, Some(vec![(3, 4), (6, 7)]), "{steps:?}");
+    })
+}
+
+#[test]
+fn a_held_message_is_a_gap_although_nobody_knows_what_the_source_processed() {
+    let p = || "p".to_owned();
+    let missing = misses(&mut target_that_knows(&[]), &[("p", 1), ("p", 2), ("p", 5), ("p", 8)]);
+    assert_eq!(missing, Some(vec![(p(), 3, 4), (p(), 6, 7)]));
+}
+
+/// Found by seed 1659: a producer's first message went past the replay queue, and only a dead source had it.
+#[test]
+fn a_producer_that_begins_in_the_middle_is_a_gap_where_all_others_began_at_their_beginning() {
+    let q = || "q".to_owned();
+    let missing = misses(&mut target_that_knows(&[("p", 1)]), &[("p", 2), ("q", 3), ("q", 4), ("r", 1)]);
+    assert_eq!(missing, Some(vec![(q(), 1, 2)]));
+}
+
+#[test]
+fn what_was_sent_before_the_state_began_is_no_gap() {
+    let none = Some(Vec::new());
+    // It began in the middle of p, so it may have begun after q's first messages, too.
+    assert_eq!(misses(&mut target_that_knows(&[("p", 7)]), &[("p", 8), ("q", 3)]), none);
+    assert_eq!(misses(&mut target_that_knows(&[("p", 1), ("o", 9)]), &[("q", 3)]), none);
+    // It knows nobody.
+    assert_eq!(misses(&mut target_that_knows(&[]), &[("q", 3)]), none);
+    // The checkpoint has it from where the state began.
+    assert_eq!(misses(&mut target_that_knows(&[("q", 3)]), &[("q", 4)]), none);
+}
+
+/// The next migration's copy begins with what its own checkpoint knows.
+#[test]
+fn who_was_met_late_in_one_migration_is_known_in_the_next() {
+    let mut ram = target_that_knows(&[("p", 1)]);
+    ram.delivered(message(Origin::Replay, 10, "q", 1));
+    run(&mut ram);
+    assert!(ram.met_late.contains("q"));
+    ram.owner_uid = Some(ram.pod_uid.clone());
+    let (migration, nonce, source) = ("m2".to_owned(), "n2".to_owned(), ram.pod_uid.clone());
+    let sync = Marker::Sync { version: CONTRACT_VERSION, migration, epoch: 2, nonce, source };
+    ram.delivered(Arrival { kind: Kind::Marker(sync), ..message(Origin::Primary, 11, "", 0) });
+    run(&mut ram);
+    assert!(ram.met_late.is_empty());
 }

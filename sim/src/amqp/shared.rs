@@ -160,6 +160,14 @@ impl SharedBroker {
         let Some(queue) = broker.queues.get(queue) else { return Vec::new() };
         queue.messages.iter().filter_map(|stored| identity(&stored.message)).collect()
     }
+
+    /// The same of what stands before the first message whose body `ends` it; of everything where none does.
+    pub fn identities_before(&self, queue: &str, ends: impl Fn(&[u8]) -> bool) -> Vec<(String, u64)> {
+        let broker = self.lock();
+        let Some(queue) = broker.queues.get(queue) else { return Vec::new() };
+        let before = queue.messages.iter().take_while(|stored| !ends(&stored.message.body));
+        before.filter_map(|stored| identity(&stored.message)).collect()
+    }
 }
 
 fn bound(exchange: String, queue: String, routing_key: String) -> Binding {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{Draft, Effect, rolling_back, shadow, switching_over, taking_over};
 use crate::{
     api::{Phase, reason},
-    protocol::PodView,
+    protocol::{PodView, replies},
 };
 
 /// How long the new owner may take to read the rest of `R`: everything in it that the source did not process is in
@@ -37,8 +37,19 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         let source = draft.migration.spec.source_pod.clone();
         let target = draft.status.target.clone().unwrap_or_default();
         let pause = draft.status.pause.unwrap_or_default();
-        let message =
-            format!("{source} runs as {} on {}; the queue had no owner for {pause}", target.pod, target.node);
+        let missing = match draft.handover().missing.as_slice() {
+            [] => String::new(),
+            missing => {
+                let missing = replies::describe(missing);
+                format!(
+                    "; it lacks messages that went past the replay queue, and that only its source had: {missing}"
+                )
+            }
+        };
+        let message = format!(
+            "{source} runs as {} on {}; the queue had no owner for {pause}{missing}",
+            target.pod, target.node
+        );
         draft.end(Phase::Completed, reason::MIGRATED, message);
     }
 }
@@ -85,17 +96,20 @@ fn read_to_the_end(draft: &mut Draft<'_>) -> bool {
         return false;
     }
     if draft.cleanup().final_round.is_none() {
-        let handover = draft.handover();
-        handover.round += 1;
-        handover.end_sent_at = None;
-        let round = handover.round;
+        switching_over::next_round(draft);
+        let round = draft.handover().round;
         draft.cleanup().final_round = Some(round);
+    }
+    // What is missing may be on its way in Q, which is consumed again.
+    let gap_at = draft.handover().gap_at;
+    if gap_at.is_some_and(|gap_at| draft.is_due(gap_at, settle)) {
+        switching_over::next_round(draft);
     }
     let drained = shadow::drive(draft) && switching_over::drain(draft);
     if !drained && !draft.is_due(unbound_at, FINAL_READ) {
         return false;
     }
-    if !drained {
+    if !drained && draft.handover().missing.is_empty() {
         let message = "the new owner did not confirm that it read the replay queue to its end; what it lacked is in the \
                        primary queue";
         draft.degraded(reason::LEFT_BEHIND, message.to_owned());

@@ -73,6 +73,14 @@ fn send_end(draft: &mut Draft<'_>, session: String) {
     draft.emit(Effect::PublishMarker { queue, marker });
 }
 
+/// The target is asked to drain `R` once more: what was missing stays on record until it is not.
+pub(super) fn next_round(draft: &mut Draft<'_>) {
+    let handover = draft.handover();
+    handover.round += 1;
+    handover.end_sent_at = None;
+    handover.gap_at = None;
+}
+
 /// A gap may be a message that is still on its way: it is asked about once more. Then it is real. True when there is
 /// one.
 pub(super) fn gap(draft: &mut Draft<'_>) -> bool {
@@ -85,11 +93,8 @@ pub(super) fn gap(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     if !draft.handover().asked_again {
-        let handover = draft.handover();
-        handover.asked_again = true;
-        handover.round += 1;
-        handover.end_sent_at = None;
-        handover.gap_at = None;
+        draft.handover().asked_again = true;
+        next_round(draft);
         return false;
     }
     let message = format!(

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     api::{
-        Abort, CheckpointStatus, HandoverStatus, NUMBER_MAX, OnDeadline, Phase, PhaseTransition,
-        SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
+        Abort, CheckpointStatus, ConditionStatus, HandoverStatus, NUMBER_MAX, OnDeadline, Phase,
+        PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
     },
     protocol::{Effect, Migration, Observation, PodFacts, PodView, QueueView, decide},
 };
@@ -150,6 +150,42 @@ fn a_gap_of_a_target_that_came_after_the_point_of_no_return_ends_it_and_says_whe
     assert_eq!((outcome.result, outcome.reason.as_str()), (Phase::Failed, reason::GAP));
     assert!(outcome.message.contains("the source is stopped, and its RAM has them"), "{}", outcome.message);
     assert!(script.world.replay.is_some() && script.world.source.is_some());
+}
+
+/// Runs a migration whose new owner misses something when it has read the replay queue to its end, that many times.
+fn misses_at_its_end(times: u32) -> Script {
+    let mut script = Script::new(World::new());
+    let (mut rounds, mut last) = (0, 0);
+    script.run(None, |_, script| {
+        let handover = script.status.handover.clone().unwrap_or_default();
+        if let (Some(_), Some(shadow)) = (handover.switched_at, &mut script.world.shadow) {
+            rounds += u32::from(handover.round != last);
+            shadow.lacks = rounds <= times;
+        }
+        last = handover.round;
+    });
+    script.assert_completed();
+    script
+}
+
+#[test]
+fn what_the_new_owner_turns_out_to_lack_is_named_when_it_is_over() {
+    let script = misses_at_its_end(u32::MAX);
+    let outcome = script.status.outcome.clone().unwrap();
+    assert!(outcome.message.ends_with("and that only its source had: p 1-1"), "{}", outcome.message);
+    let degraded = script.status.conditions.iter().find(|c| c.type_ == condition::DEGRADED).unwrap();
+    assert_eq!(degraded.reason, reason::GAP);
+}
+
+/// It may have been on its way in the primary queue.
+#[test]
+fn what_the_new_owner_lacks_for_a_moment_only_is_not_lacking() {
+    let script = misses_at_its_end(3);
+    let outcome = script.status.outcome.clone().unwrap();
+    assert!(!outcome.message.contains("lacks"), "{}", outcome.message);
+    assert!(script.status.handover.unwrap().missing.is_empty());
+    let degraded = script.status.conditions.iter().find(|c| c.type_ == condition::DEGRADED).unwrap();
+    assert_eq!((degraded.status, degraded.reason.as_str()), (ConditionStatus::False, reason::GAP));
 }
 
 #[test]

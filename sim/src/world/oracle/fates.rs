@@ -7,7 +7,7 @@ use ms2m::api::{Phase, StatefulMigrationStatus};
 use ms2m_app::{Ledger, engine::Ram};
 use ms2m_counter::CounterState;
 
-use super::{Oracle, memory, ownership::is_of};
+use super::{Oracle, memory, ownership::is_of, slipped::slipped_unseen};
 use crate::world::{Cluster, Container};
 
 /// Which processes live, which were killed on purpose, and what that excuses.
@@ -149,16 +149,25 @@ impl Oracle {
             return;
         }
         self.fates.was_given_up = true;
-        // Where messages go past the replay queue, a source that has died takes with it what they did.
-        if self.may_leave_a_gap {
-            return;
-        }
         let Some(theirs) = of_the_source(cluster, status) else { return };
         let mut targets = ledgers(cluster, |_, container| container.pod == self.names.shadow());
         // Where there is no process at all, nobody has anything.
         targets.push(Ledger::default());
         let lacks = targets.iter().map(|target| ledger_gaps(target, &theirs));
-        if let Some(fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) {
+        let Some(mut fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) else { return };
+        // Where messages go past the replay queue, a source that says nothing any more takes with it what they did.
+        if self.may_leave_a_gap && status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none())
+        {
+            let (unseen, seen) =
+                fewest.into_iter().partition(|lacked| slipped_unseen(cluster, status, lacked));
+            fewest = seen;
+            if !Vec::is_empty(&unseen) {
+                self.fates.lost = Some(
+                    "messages went past the replay queue, only a source that is gone had them, and nothing showed it",
+                );
+            }
+        }
+        if !fewest.is_empty() {
             let message = format_args!("the source is given up, and the target lacks {fewest:?}");
             self.broke(at, "NoEarlyKill", message);
         }

@@ -3,6 +3,7 @@
 //! ```text
 //!   ownership   OneOwner, at every step
 //!   fates       NoEarlyKill, and which deaths no protocol could make up for
+//!   slipped     what went past the replay queue, and whether anything shows it
 //!   course      PhaseMonotonic, as the status is written
 //!   messages    NoLoss, NoDuplicate, Order, RamPreserved, OutputsOnce, at the end
 //!   clean_end   CleanEnd, at the end
@@ -14,6 +15,7 @@ mod course;
 mod fates;
 mod messages;
 mod ownership;
+mod slipped;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -185,13 +187,18 @@ fn is_kept(status: &StatefulMigrationStatus) -> bool {
 
 /// A loss that somebody else caused, and that the migration tells instead of hiding it.
 fn reported(status: &StatefulMigrationStatus) -> Option<&'static str> {
+    if status.phase == Phase::Completed && status.handover.as_ref().is_some_and(|h| !h.missing.is_empty()) {
+        return Some(
+            "messages went past the replay queue, and what was read after the handover showed which",
+        );
+    }
     let why = status.outcome.as_ref().filter(|_| status.phase == Phase::Failed)?.reason.as_str();
     match why {
         reason::REPLAY_QUEUE_LOST => {
             Some("somebody deleted the replay queue, and the migration failed and said so")
         }
         // That this is true is checked where it failed.
-        reason::RESTORE_FAILED => Some(
+        reason::RESTORE_FAILED if is_kept(status) => Some(
             "no shadow came up from the image of a source that died, and what the migration keeps holds all of it",
         ),
         reason::GAP => Some("messages went past the replay queue, and the migration failed and said which"),
