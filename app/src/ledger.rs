@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{MessageId, MissingMessages};
 
 /// The sequence of a producer's first message.
-const FIRST: u64 = 1;
+pub(crate) const FIRST: u64 = 1;
 
 /// Which messages a state contains: per producer the run of sequences without a gap, and the set above it.
 ///
@@ -106,22 +106,24 @@ impl Ledger {
     /// What must come before `held` can be applied: the messages that this ledger lacks below each producer's last held
     /// one, those that are held left out. In order, at most `limit` ranges.
     ///
-    /// Nothing when nothing is held. A producer that the ledger does not know has no first message to miss.
+    /// Nothing when nothing is held. A producer that the ledger does not know begins with its first message.
     pub fn awaited_by<'a>(
         &self,
         held: impl IntoIterator<Item = &'a MessageId>,
         limit: usize,
     ) -> Vec<MissingMessages> {
+        let held: BTreeSet<&MessageId> =
+            held.into_iter().filter(|id| self.standing(id) != Standing::Known).collect();
         let mut with_held = self.clone();
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-        for id in held.into_iter().filter(|id| self.standing(id) == Standing::Ahead) {
+        for id in held {
             with_held.insert(id);
-            let last = last.entry(&id.producer).or_insert(id.seq);
-            *last = (*last).max(id.seq);
+            last.insert(&id.producer, id.seq);
         }
         let known = last.into_iter().filter_map(|(producer, last)| {
+            let first = self.producers.get(producer).map_or(FIRST, |track| track.first);
             let track = with_held.producers.get(producer)?;
-            Some(track.gaps_in(track.first, last).into_iter().map(move |gap| (producer, gap)))
+            Some(track.gaps_in(first, last).into_iter().map(move |gap| (producer, gap)))
         });
         known
             .flatten()
@@ -130,24 +132,16 @@ impl Ledger {
             .collect()
     }
 
-    /// What came before the first message of each producer of `late`, in order, at most `limit` ranges.
+    /// Whether it has heard somebody, and everybody from the first message on.
     ///
-    /// Sequences begin at 1. So a state that has all its other producers from their first message on has missed the
-    /// beginning of one that it knows only from a later message on. A state that began in the middle of things itself
-    /// cannot tell that from what was before it: it misses nothing.
-    pub fn missed_beginnings(&self, late: &BTreeSet<String>, limit: usize) -> Vec<MissingMessages> {
-        let (of_late, others): (Vec<_>, Vec<_>) =
-            self.producers.iter().partition(|(producer, _)| late.contains(*producer));
-        if others.is_empty() || others.iter().any(|(_, track)| track.first > FIRST) {
-            return Vec::new();
-        }
-        let missed = of_late.into_iter().filter(|(_, track)| track.first > FIRST).take(limit);
-        missed
-            .map(|(producer, track)| {
-                let (first, last) = (FIRST, track.first - 1);
-                MissingMessages { producer: producer.clone(), first, last }
-            })
-            .collect()
+    /// A state that began in the middle of things itself cannot tell what went past it from what was before it.
+    pub fn knows_beginnings(&self) -> bool {
+        !self.is_empty() && self.producers.values().all(|track| track.first <= FIRST)
+    }
+
+    /// Whether this is where it begins to know its producer.
+    pub fn begins_with(&self, id: &MessageId) -> bool {
+        self.producers.get(&id.producer).is_some_and(|track| track.first == id.seq)
     }
 
     /// How many messages it records.

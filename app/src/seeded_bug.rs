@@ -54,6 +54,8 @@ seeded_bugs! {
     ReplayFromEnd,
     /// A target says DRAINED though messages are missing, and the operator believes it.
     DrainedWithGap,
+    /// A target takes a producer's later message for its first, because the first went past the replay queue.
+    TakeMiddleForBeginning,
     /// RESUME is answered, and nothing is consumed.
     ResumeSleeps,
     /// A publisher gives a message that was not confirmed another sequence.

@@ -77,7 +77,10 @@ impl<S: Clone + Default> Ram<S> {
     }
 
     fn sequenced(&mut self, arrival: Arrival, id: MessageId) {
-        let mut standing = self.ledger.standing(&id);
+        let mut standing = match arrival.origin {
+            Origin::Primary => self.ledger.standing(&id),
+            Origin::Replay => self.standing_in_replay(&id),
+        };
         if seeded_bug::is(SeededBug::SkipDedup) && standing == Standing::Known {
             standing = Standing::Next;
         }
@@ -117,15 +120,15 @@ impl<S: Clone + Default> Ram<S> {
 
     /// A message that was set aside, once its predecessor is contained.
     fn take_successor(&mut self) -> bool {
-        let due = |id: &MessageId| self.ledger.standing(id) != Standing::Ahead;
-        if let Some(id) = self.line.ahead.keys().find(|id| due(id)).cloned()
+        let due = |id: &&MessageId| self.ledger.standing(id) != Standing::Ahead;
+        if let Some(id) = self.line.ahead.keys().find(due).cloned()
             && let Some((tag, message)) = self.line.ahead.remove(&id)
         {
             let arrival = arrival_of(Origin::Primary, tag, &message);
             self.sequenced(arrival, id);
             return true;
         }
-        if let Some(id) = self.line.ahead_in_replay.keys().find(|id| due(id)).cloned()
+        if let Some(id) = self.due_in_replay().cloned()
             && let Some(message) = self.line.ahead_in_replay.remove(&id)
         {
             if self.ledger.standing(&id) == Standing::Next {
@@ -148,9 +151,7 @@ impl<S: Clone + Default> Ram<S> {
             return;
         }
         let result = handler.apply(&mut self.state, &message);
-        if self.replays() && !self.ledger.knows(&message.id.producer) {
-            self.met_late.insert(message.id.producer.clone());
-        }
+        self.note_missed(&message.id);
         self.ledger.insert(&message.id);
         self.applied(arrival, &message, result);
     }
@@ -202,7 +203,6 @@ impl<S: Clone + Default> Ram<S> {
         }
         self.last_epoch = epoch;
         self.participation = Some(super::ram::Participation { migration, epoch, nonce: Some(nonce) });
-        self.met_late.clear();
         let waits_for = self.line.ahead.keys().cloned().collect();
         // A second marker answers for both: what stood before the first stands before it.
         if let Some(earlier) = self.line.sync.replace(PendingSync { tag: arrival.tag, waits_for }) {

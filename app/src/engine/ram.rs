@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{Arrival, Publication};
 use crate::{
     Ledger, Message,
-    contract::{Command, MessageId},
+    contract::{Command, MessageId, MissingMessages},
 };
 
 /// A process's whole state: the service's, and what the protocol adds.
@@ -31,8 +31,6 @@ pub struct Ram<S> {
     pub(crate) held_outputs: BTreeMap<MessageId, Publication>,
     /// The target's part, in a process that is a copy.
     pub(crate) target: Option<Target>,
-    /// Producers that the checkpoint does not know, and that a copy has heard of since.
-    pub(crate) met_late: BTreeSet<String>,
     /// What belongs to the current connection, and dies with it.
     pub(crate) line: Line,
     /// What was counted.
@@ -60,6 +58,8 @@ pub(crate) struct Target {
     pub(crate) complete: Option<Complete>,
     /// Rounds whose `END` was read and not answered yet.
     pub(crate) rounds: BTreeSet<u32>,
+    /// What came before the first message that `Q` had of a producer, where that shows that something is missing.
+    pub(crate) missed: Vec<MissingMessages>,
     /// The last answer was `DRAINED`.
     pub(crate) drained: bool,
     /// The replay queue is gone: nothing is left to read.

@@ -3,8 +3,12 @@ use super::{
     ram::{Complete, Role, Subscription},
     step::Say,
 };
-use crate::contract::ReplyBody;
 use crate::seeded_bug::{self, SeededBug};
+use crate::{
+    Standing,
+    contract::{MessageId, MissingMessages, ReplyBody},
+    ledger::FIRST,
+};
 
 /// How many ranges of missing messages a `GAP` names.
 const MISSING_MAX: usize = 100;
@@ -42,9 +46,40 @@ impl<S> Ram<S> {
         true
     }
 
-    /// Whether it reads `R`: as a copy, or as the new owner that has not read all of it.
-    pub(super) fn replays(&self) -> bool {
-        self.target.as_ref().is_some_and(|target| !target.finished)
+    /// What a message of `R` is to this state. Here a producer that it does not know begins with its first message, or where
+    /// the source began to know it: anything earlier may have gone past `R`, and come out of `Q`.
+    pub(super) fn standing_in_replay(&self, id: &MessageId) -> Standing {
+        let is_told = id.seq <= FIRST || self.ledger.knows(&id.producer);
+        if is_told || seeded_bug::is(SeededBug::TakeMiddleForBeginning) {
+            return self.ledger.standing(id);
+        }
+        let begins = match self.target.as_ref().and_then(|target| target.complete.as_ref()) {
+            None => false,
+            Some(Complete::Known(source)) => source.begins_with(id),
+            // Nobody can tell: it may have been before the state began, unless that began before everybody.
+            Some(Complete::Unknown) => !self.ledger.knows_beginnings(),
+        };
+        if begins { Standing::Next } else { Standing::Ahead }
+    }
+
+    /// A message of `R` that was set aside and need not wait any more.
+    pub(super) fn due_in_replay(&self) -> Option<&MessageId> {
+        self.line.ahead_in_replay.keys().find(|id| self.standing_in_replay(id) != Standing::Ahead)
+    }
+
+    /// Notes what a new owner can never get, because nobody can tell what the source had: `id` is about to be applied.
+    pub(super) fn note_missed(&mut self, id: &MessageId) {
+        let shows = id.seq > FIRST && !self.ledger.knows(&id.producer) && self.ledger.knows_beginnings();
+        if let Some(target) = self.target.as_mut().filter(|target| !target.finished)
+            && target.complete == Some(Complete::Unknown)
+            && shows
+        {
+            target.missed.push(MissingMessages {
+                producer: id.producer.clone(),
+                first: FIRST,
+                last: id.seq - 1,
+            });
+        }
     }
 
     fn is_current(&self, session: &str) -> bool {
@@ -126,6 +161,9 @@ impl<S> Ram<S> {
     /// Answers every `END` that was read, once it is known what complete means. True when there was one.
     fn answer_rounds(&mut self) -> bool {
         let Some(participation) = self.participation.clone() else { return false };
+        if self.due_in_replay().is_some() {
+            return false;
+        }
         let Some(target) = &mut self.target else { return false };
         let Some(complete) = target.complete.clone() else { return false };
         let Some(round) = target.rounds.pop_first() else { return false };
@@ -133,12 +171,11 @@ impl<S> Ram<S> {
         let missing = match &complete {
             _ if seeded_bug::is(SeededBug::DrainedWithGap) => Vec::new(),
             Complete::Known(source) => self.ledger.missing_from(source, MISSING_MAX),
-            // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing,
-            // and a producer that begins in the middle that its beginning is.
+            // What nobody can tell of the source, the log still tells: a held message shows that its predecessor is missing.
             Complete::Unknown => {
                 let held = self.line.ahead_in_replay.keys().chain(self.line.ahead.keys());
-                let mut missing = self.ledger.awaited_by(held, MISSING_MAX);
-                missing.extend(self.ledger.missed_beginnings(&self.met_late, MISSING_MAX));
+                let mut missing = target.missed.clone();
+                missing.extend(self.ledger.awaited_by(held, MISSING_MAX));
                 missing.truncate(MISSING_MAX);
                 missing
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Kind, Origin, Ram, Role, Step, StepResult};
 use crate::{
     Handler, Malformed, Message, Output, Standing,
-    contract::{CONTRACT_VERSION, Command, CommandBody, Marker, MessageId, ReplyBody},
+    contract::{CONTRACT_VERSION, Command, CommandBody, Marker, MessageId, MissingMessages, ReplyBody},
 };
 
 struct Echo;
@@ -91,14 +91,7 @@ fn a_new_owner_whose_queue_is_never_empty_reads_the_replay_queue_to_its_end_too(
     let mut ram = target();
     let session = || "session-2".to_owned();
     command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
-    let end = Marker::End {
-        version: CONTRACT_VERSION,
-        migration: "m".to_owned(),
-        epoch: 1,
-        session: session(),
-        round: 1,
-    };
-    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 1, "p", 1) });
+    ram.delivered(end(1, 1));
     run(&mut ram);
     command(&mut ram, 4, CommandBody::TakeOver { session: session() });
     run(&mut ram);
@@ -158,15 +151,19 @@ fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
     assert_eq!(ram.held_outputs.len(), 0);
 }
 
+fn end(tag: u64, round: u32) -> Arrival {
+    let (version, migration, session) = (CONTRACT_VERSION, "m".to_owned(), "session-2".to_owned());
+    let end = Marker::End { version, migration, epoch: 1, session, round };
+    Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, tag, "", 0) }
+}
+
 /// What a copy answers to `END` when nobody knows what the source processed: the ranges that it misses.
 fn misses(ram: &mut Ram<u64>, read: &[(&str, u64)]) -> Option<Vec<(String, u64, u64)>> {
     let session = || "session-2".to_owned();
     for (tag, (producer, seq)) in (10..).zip(read) {
         ram.delivered(message(Origin::Replay, tag, producer, *seq));
     }
-    let (version, migration) = (CONTRACT_VERSION, "m".to_owned());
-    let end = Marker::End { version, migration, epoch: 1, session: session(), round: 1 };
-    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 99, "", 0) });
+    ram.delivered(end(99, 1));
     command(ram, 3, CommandBody::EndReplay { session: session(), ledger: None });
     run(ram).iter().find_map(|step| match step {
         Step::Reply(reply) => match &reply.body {
@@ -191,33 +188,88 @@ fn a_held_message_is_a_gap_although_nobody_knows_what_the_source_processed() {
 #[test]
 fn a_producer_that_begins_in_the_middle_is_a_gap_where_all_others_began_at_their_beginning() {
     let q = || "q".to_owned();
-    let missing = misses(&mut target_that_knows(&[("p", 1)]), &[("p", 2), ("q", 3), ("q", 4), ("r", 1)]);
-    assert_eq!(missing, Some(vec![(q(), 1, 2)]));
+    let missing = misses(&mut target_that_knows(&[("p", 1)]), &[("p", 2), ("q", 3), ("q", 5), ("r", 1)]);
+    assert_eq!(missing, Some(vec![(q(), 1, 2), (q(), 4, 4)]));
 }
 
 #[test]
 fn what_was_sent_before_the_state_began_is_no_gap() {
-    let none = Some(Vec::new());
-    // It began in the middle of p, so it may have begun after q's first messages, too.
-    assert_eq!(misses(&mut target_that_knows(&[("p", 7)]), &[("p", 8), ("q", 3)]), none);
-    assert_eq!(misses(&mut target_that_knows(&[("p", 1), ("o", 9)]), &[("q", 3)]), none);
-    // It knows nobody.
-    assert_eq!(misses(&mut target_that_knows(&[]), &[("q", 3)]), none);
-    // The checkpoint has it from where the state began.
-    assert_eq!(misses(&mut target_that_knows(&[("q", 3)]), &[("q", 4)]), none);
+    for (known, read) in [
+        // It began in the middle of p, so it may have begun after q's first messages, too.
+        (&[("p", 7)][..], &[("p", 8), ("q", 3)][..]),
+        (&[("p", 1), ("o", 9)], &[("q", 3)]),
+        // It knows nobody.
+        (&[], &[("q", 3)]),
+        // The checkpoint has it from where the state began.
+        (&[("q", 3)], &[("q", 4)]),
+    ] {
+        let mut ram = target_that_knows(known);
+        assert_eq!(misses(&mut ram, read), Some(Vec::new()), "{known:?} {read:?}");
+        for (producer, seq) in read {
+            assert!(ram.ledger().contains(&MessageId { producer: (*producer).to_owned(), seq: *seq }));
+        }
+    }
 }
 
-/// The next migration's copy begins with what its own checkpoint knows.
+/// The source had reached neither: its first message went past R, and waits in Q behind its backlog.
 #[test]
-fn who_was_met_late_in_one_migration_is_known_in_the_next() {
+fn a_second_message_of_the_replay_queue_waits_for_the_first_one_in_the_primary_queue() {
+    let session = || "session-2".to_owned();
+    let mut ram = target_that_knows(&[("p", 7)]);
+    ram.delivered(message(Origin::Replay, 10, "q", 2));
+    ram.delivered(end(11, 1));
+    let ledger = Some(ram.ledger().clone());
+    command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger });
+    run(&mut ram);
+    command(&mut ram, 4, CommandBody::TakeOver { session: session() });
+    run(&mut ram);
+    assert!(!ram.ledger().knows("q") && ram.role() == Role::Owner);
+    for (tag, seq) in [(20, 1), (21, 2), (22, 3)] {
+        ram.delivered(message(Origin::Primary, tag, "q", seq));
+    }
+    run(&mut ram);
+    assert_eq!((*ram.state(), ram.ledger().len()), (4, 4));
+}
+
+#[test]
+fn where_the_source_begins_to_know_a_producer_its_copy_does() {
+    let session = || "session-2".to_owned();
     let mut ram = target_that_knows(&[("p", 1)]);
-    ram.delivered(message(Origin::Replay, 10, "q", 1));
+    let mut source = ram.ledger().clone();
+    for seq in [3, 4] {
+        ram.delivered(message(Origin::Replay, seq, "q", seq));
+        source.insert(&MessageId { producer: "q".to_owned(), seq });
+    }
+    ram.delivered(end(11, 1));
     run(&mut ram);
-    assert!(ram.met_late.contains("q"));
-    ram.owner_uid = Some(ram.pod_uid.clone());
-    let (migration, nonce, source) = ("m2".to_owned(), "n2".to_owned(), ram.pod_uid.clone());
-    let sync = Marker::Sync { version: CONTRACT_VERSION, migration, epoch: 2, nonce, source };
-    ram.delivered(Arrival { kind: Kind::Marker(sync), ..message(Origin::Primary, 11, "", 0) });
+    assert!(!ram.ledger().knows("q"));
+    command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger: Some(source.clone()) });
+    let steps = run(&mut ram);
+    let drained =
+        |step: &Step| matches!(step, Step::Reply(reply) if matches!(reply.body, ReplyBody::Drained { .. }));
+    assert!(steps.iter().any(drained), "{steps:?}");
+    assert_eq!(*ram.ledger(), source);
+}
+
+/// It went past R, and only a dead source had it; R showed nothing by then.
+#[test]
+fn what_the_primary_queue_shows_to_be_missing_is_told_at_the_end_of_the_replay_queue() {
+    let session = || "session-2".to_owned();
+    let mut ram = target_that_knows(&[("p", 1)]);
+    assert_eq!(misses(&mut ram, &[("p", 2)]), Some(Vec::new()));
+    command(&mut ram, 4, CommandBody::TakeOver { session: session() });
     run(&mut ram);
-    assert!(ram.met_late.is_empty());
+    ram.delivered(message(Origin::Primary, 20, "q", 2));
+    run(&mut ram);
+    ram.delivered(end(30, 2));
+    let steps = run(&mut ram);
+    let missing = steps.iter().find_map(|step| match step {
+        Step::Reply(reply) => match &reply.body {
+            ReplyBody::Gap { missing, .. } => Some(missing.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let q = MissingMessages { producer: "q".to_owned(), first: 1, last: 1 };
+    assert_eq!(missing, Some(vec![q]), "{steps:?}");
 }

@@ -54,6 +54,14 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
             let deaf_ms = rng.u64(500..4_000);
             all.push(beside(FaultKind::StallWatches, fault.at.step, fault.at.after_ms, deaf_ms));
         }
+        // A producer's first message matters most, and is left to the target where the source has not got to it.
+        FaultKind::LateBindings if rng.u8(..3) == 0 => {
+            let (begin_ms, down_ms) = (rng.u64(..800), rng.u64(10..100));
+            all.push(beside(FaultKind::CrashTraffic, Step::Bound, begin_ms, down_ms));
+            let (after_ms, held_ms) = (rng.u64(..200), rng.u64(3_000..9_000));
+            let hold = FaultKind::Hold(Link::SourceBroker);
+            all.push(beside(hold, Step::Phase(Phase::Checkpointing), after_ms, held_ms));
+        }
         // What went past the replay queue is missed only when the source cannot say that it had it.
         FaultKind::LateBindings if rng.bool() => {
             let kind = if rng.bool() { FaultKind::KillSource } else { FaultKind::LoseSourceNode };

@@ -51,8 +51,9 @@ pub(super) fn unrelated_pod(name: &str) -> Value {
     let workload = Workload::default();
     let mut pod = source_pod(Names::of(0, &workload), &workload);
     pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
-    // Of no node: nobody runs it.
+    // It fits on no node: whoever ran it would want the queue.
     pod["spec"]["nodeName"] = Value::Null;
+    pod["spec"]["nodeSelector"] = json!({ "zone": "moon" });
     pod
 }
 

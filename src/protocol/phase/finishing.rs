@@ -4,11 +4,11 @@ use std::time::Duration;
 use super::{Draft, Effect, rolling_back, shadow, switching_over, taking_over};
 use crate::{
     api::{Phase, reason},
-    protocol::{PodView, replies},
+    protocol::{PodView, draft::RETRY, replies},
 };
 
 /// How long the new owner may take to read the rest of `R`: everything in it that the source did not process is in
-/// `Q` as well, so nothing depends on it but the certainty.
+/// `Q` as well, so nothing depends on it but the certainty, and to name what nobody has.
 const FINAL_READ: Duration = Duration::from_secs(30);
 
 /// The target owns the queue: take down what is left, in this order.
@@ -70,7 +70,7 @@ fn remove_source(draft: &mut Draft<'_>) -> bool {
     }
     let uid = draft.source_uid();
     match &draft.seen.source {
-        None => draft.wake_after(crate::protocol::draft::RETRY),
+        None => draft.wake_after(RETRY),
         Some(PodView::Present(pod)) if pod.uid == uid => {
             if !pod.terminating {
                 draft.emit(Effect::DeleteSource { uid });
@@ -102,11 +102,11 @@ fn read_to_the_end(draft: &mut Draft<'_>) -> bool {
     }
     // What is missing may be on its way in Q, which is consumed again.
     let gap_at = draft.handover().gap_at;
-    if gap_at.is_some_and(|gap_at| draft.is_due(gap_at, settle)) {
+    if gap_at.is_some_and(|gap_at| draft.is_due(gap_at, settle.max(RETRY))) {
         switching_over::next_round(draft);
     }
     let drained = shadow::drive(draft) && switching_over::drain(draft);
-    if !drained && !draft.is_due(unbound_at, FINAL_READ) {
+    if !drained && !draft.is_due(unbound_at, settle + FINAL_READ) {
         return false;
     }
     if !drained && draft.handover().missing.is_empty() {

@@ -7,7 +7,11 @@ use ms2m::api::{Phase, StatefulMigrationStatus};
 use ms2m_app::{Ledger, engine::Ram};
 use ms2m_counter::CounterState;
 
-use super::{Oracle, memory, ownership::is_of, slipped::slipped_unseen};
+use super::{
+    Oracle, memory,
+    ownership::is_of,
+    slipped::{named_at_the_end, slipped_unseen},
+};
 use crate::world::{Cluster, Container};
 
 /// Which processes live, which were killed on purpose, and what that excuses.
@@ -53,7 +57,7 @@ impl Fates {
 
     /// The next migration begins: what its predecessor excused stays excused, because the state is the same one's.
     pub(super) fn next_round(&mut self, ended: &StatefulMigrationStatus) {
-        self.lost = self.excuse(ended);
+        self.lost = self.excuse(ended).or_else(|| named_at_the_end(ended));
         self.lost_unless_completed = None;
         (self.source_died, self.was_given_up) = (false, false);
     }
@@ -158,10 +162,13 @@ impl Oracle {
         // Where messages go past the replay queue, a source that says nothing any more takes with it what they did.
         if self.may_leave_a_gap && status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none())
         {
-            let (unseen, seen) =
+            let waiting = cluster.broker.identities(&self.names.queue());
+            let (mut unseen, seen): (Vec<_>, Vec<_>) =
                 fewest.into_iter().partition(|lacked| slipped_unseen(cluster, status, lacked));
             fewest = seen;
-            if !Vec::is_empty(&unseen) {
+            // What the source had not acked comes out of Q.
+            unseen.retain(|lacked| !waiting.contains(lacked));
+            if !unseen.is_empty() {
                 self.fates.lost = Some(
                     "messages went past the replay queue, only a source that is gone had them, and nothing showed it",
                 );

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ms2m::api::StatefulMigrationStatus;
 use ms2m_counter::{CounterState, view};
 
-use super::{Oracle, is_kept, memory, ownership::owns};
+use super::{Oracle, is_kept, memory, ownership::owns, slipped::unnamed};
 use crate::{report::WorkloadReport, world::Cluster};
 
 impl Oracle {
@@ -33,6 +33,12 @@ impl Oracle {
         report.lost = comparison.lost_count();
         report.duplicated = comparison.duplicated_count();
         report.reordered = comparison.reordered_count();
+        if self.fates.excuse(status).is_none()
+            && let Some(lost) = unnamed(status, &comparison.lost)
+        {
+            let message = format_args!("the outcome does not name {lost:?} among what the state lacks");
+            self.broke(at, "NoLoss", message);
+        }
         if report.excuse.is_some() {
             return;
         }

@@ -19,10 +19,10 @@ mod slipped;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ms2m::api::{Phase, StatefulMigrationStatus, reason};
+use ms2m::api::{CheckpointStatus, Phase, StatefulMigrationStatus, reason};
 
-use self::fates::Fates;
 pub(super) use self::ownership::is_of;
+use self::{fates::Fates, slipped::named_at_the_end};
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
@@ -57,6 +57,8 @@ pub struct Oracle {
     keeps_image: bool,
     /// UIDs of the pods that were there when the migration ended: whoever deletes one later sees to its control queue.
     outlived: Option<BTreeSet<String>>,
+    /// Checkpoints that the workload's earlier migrations said they left behind.
+    left_before: Vec<CheckpointStatus>,
 }
 
 impl Oracle {
@@ -80,6 +82,7 @@ impl Oracle {
             may_begin: true,
             keeps_image: workload.knobs.retain_checkpoint,
             outlived: None,
+            left_before: Vec::new(),
         }
     }
 
@@ -93,6 +96,9 @@ impl Oracle {
     ) {
         self.end_round(cluster, status, at);
         self.fates.next_round(status);
+        if status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
+            self.left_before.extend(status.checkpoint.clone());
+        }
         self.names = names;
         (self.outlived, self.gave_up_at) = (None, None);
         (self.phase, self.transitions, self.point_of_no_return) = (Phase::Pending, 0, None);
@@ -171,7 +177,8 @@ impl Oracle {
         at: Duration,
         report: &mut WorkloadReport,
     ) {
-        report.excuse = self.fates.excuse(status).or_else(|| reported(status));
+        report.excuse =
+            self.fates.excuse(status).or_else(|| named_at_the_end(status)).or_else(|| reported(status));
         self.end_round(cluster, status, at);
         self.created_nothing(cluster, at);
         self.messages(cluster, status, at, report);
@@ -187,11 +194,6 @@ fn is_kept(status: &StatefulMigrationStatus) -> bool {
 
 /// A loss that somebody else caused, and that the migration tells instead of hiding it.
 fn reported(status: &StatefulMigrationStatus) -> Option<&'static str> {
-    if status.phase == Phase::Completed && status.handover.as_ref().is_some_and(|h| !h.missing.is_empty()) {
-        return Some(
-            "messages went past the replay queue, and what was read after the handover showed which",
-        );
-    }
     let why = status.outcome.as_ref().filter(|_| status.phase == Phase::Failed)?.reason.as_str();
     match why {
         reason::REPLAY_QUEUE_LOST => {

@@ -1,5 +1,8 @@
-use ms2m::api::StatefulMigrationStatus;
-use ms2m_app::{Ledger, contract::Marker};
+use ms2m::api::{Phase, StatefulMigrationStatus};
+use ms2m_app::{
+    Ledger,
+    contract::{Marker, MissingMessages},
+};
 
 use super::fates::checkpointed;
 use crate::world::Cluster;
@@ -24,6 +27,26 @@ pub(super) fn slipped_unseen(
     let tells = of_image.knows(producer) || knows_beginnings(&of_image);
     let shows = read.iter().any(|later| later.0 == *producer && later.1 > *seq) && tells;
     !shows && !cluster.broker.identities(&replay).contains(&(producer.clone(), *seq))
+}
+
+/// A migration that completed, and says what its state lacks.
+pub(super) fn named_at_the_end(status: &StatefulMigrationStatus) -> Option<&'static str> {
+    let lacks = status.handover.as_ref().is_some_and(|handover| !handover.missing.is_empty());
+    (status.phase == Phase::Completed && lacks)
+        .then_some("messages went past the replay queue, and what was read after the handover showed which")
+}
+
+/// What is lost and not named at the end of such a migration: neither that nor something before it, which it waits for.
+pub(super) fn unnamed<'a>(
+    status: &StatefulMigrationStatus,
+    lost: &'a [MissingMessages],
+) -> Option<&'a MissingMessages> {
+    named_at_the_end(status)?;
+    let named = &status.handover.as_ref()?.missing;
+    let covers = |gap: &MissingMessages, lost: &MissingMessages| {
+        gap.producer == lost.producer && gap.first <= lost.first
+    };
+    lost.iter().find(|lost| !named.iter().any(|gap| covers(gap, lost)))
 }
 
 /// Whether a state has heard somebody, and everybody from the first message on.
