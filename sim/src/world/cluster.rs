@@ -157,9 +157,10 @@ impl Cluster {
         let broker = self.broker.clone();
         sim.host("rabbitmq", move || {
             let (amqp, management, time) = (broker.clone(), broker.clone(), broker.clone());
-            // What was there before this start lost its connections with the last one.
-            broker.restart();
             async move {
+                // What was there before this start lost its connections with the last one. Not earlier: a host's time is only
+                // right while it runs.
+                amqp.restart();
                 let management =
                     serve(15_672, move |stream| amqp::serve_management(management.clone(), stream));
                 tokio::task::spawn_local(management);
