@@ -56,11 +56,10 @@ pub(super) fn companions(rng: &mut Rng, fault: &Fault) -> Vec<Fault> {
         }
         // A producer's first message matters most, and is left to the target where the source has not got to it.
         FaultKind::LateBindings if rng.u8(..3) == 0 => {
-            let (begin_ms, down_ms) = (rng.u64(..800), rng.u64(10..100));
-            all.push(beside(FaultKind::CrashTraffic, Step::Bound, begin_ms, down_ms));
-            let (after_ms, held_ms) = (rng.u64(..200), rng.u64(3_000..9_000));
+            let (begin_ms, down_ms) = (rng.u64(..150), rng.u64(10..60));
+            all.push(beside(FaultKind::CrashTraffic, Step::SyncSent, begin_ms, down_ms));
             let hold = FaultKind::Hold(Link::SourceBroker);
-            all.push(beside(hold, Step::Phase(Phase::Checkpointing), after_ms, held_ms));
+            all.push(beside(hold, Step::Phase(Phase::Checkpointing), 0, rng.u64(3_000..9_000)));
         }
         // What went past the replay queue is missed only when the source cannot say that it had it.
         FaultKind::LateBindings if rng.bool() => {

@@ -11,7 +11,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     tell(&mut Teller { rng, workload, round })
 }
 
-const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 13] = [
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 14] = [
     fenced_and_back,
     nobody_cleans_up,
     late_stop,
@@ -25,6 +25,7 @@ const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 13] = [
     gone_with_its_control_queue,
     waited_for_in_vain,
     nonsense,
+    begun_past_the_replay_queue,
 ];
 
 /// Whom a story is about.
@@ -185,4 +186,21 @@ fn nonsense(teller: &mut Teller<'_>) -> Vec<Fault> {
     let (phase, from_ms, to_ms) = teller.one(&[(Phase::Pending, 10, 70), (Phase::Replaying, 80, 200)]);
     let after_ms = teller.rng.u64(from_ms..to_ms);
     vec![teller.fault(FaultKind::TalkNonsense, Step::Phase(phase), after_ms, 0)]
+}
+
+/// Producers begin while the replay queue's binding is not in force yet. The source gets to their first messages late, or dies
+/// with them.
+fn begun_past_the_replay_queue(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let (begin_ms, down_ms) = (teller.rng.u64(..150), teller.rng.u64(10..60));
+    let (late_ms, away_ms) = (teller.rng.u64(5_000..15_000), teller.rng.u64(3_000..30_000));
+    let source = if teller.rng.bool() {
+        teller.fault(FaultKind::Hold(Link::SourceBroker), Step::Phase(Phase::Checkpointing), 0, away_ms)
+    } else {
+        teller.without_source(Phase::Transferring, away_ms)
+    };
+    vec![
+        teller.fault(FaultKind::LateBindings, Step::Asked, 0, late_ms),
+        teller.fault(FaultKind::CrashTraffic, Step::SyncSent, begin_ms, down_ms),
+        source,
+    ]
 }
