@@ -37,6 +37,7 @@ fn spec() -> StatefulMigrationSpec {
         },
         replay: ReplaySpec::default(),
         deadlines: Deadlines::default(),
+        attempts: Default::default(),
         retain_checkpoint: false,
     }
 }

@@ -170,6 +170,12 @@ fn fragmented_delivery_cuts_writes_by_the_seed() {
     assert_ne!(cut, arriving(4, Delivery::Fragmented, 1000));
 }
 
+#[test]
+fn a_segment_has_a_largest_size() {
+    assert_eq!(arriving(3, Delivery::Segments(536), 1_500), [536, 536, 428]);
+    assert_eq!(arriving(3, Delivery::Segments(2_000), 1_500), [1_500]);
+}
+
 #[tokio::test]
 async fn a_fragmented_stream_accepts_empty_writes() {
     let (near, mut far) = tokio::io::duplex(64);

@@ -14,8 +14,8 @@ mod validation;
 pub use conditions::{Condition, ConditionStatus, condition, reason};
 pub use duration::Span;
 pub use spec::{
-    Binding, BrokerKind, BrokerSpec, Deadlines, OnDeadline, ReplaySpec, SecretKey, StatefulMigration,
-    StatefulMigrationSpec, Strategy, TargetSpec, TransferSpec,
+    Attempts, Binding, BrokerKind, BrokerSpec, Deadlines, OnDeadline, ReplaySpec, SecretKey,
+    StatefulMigration, StatefulMigrationSpec, Strategy, TargetSpec, TransferSpec,
 };
 pub use status::{
     Abort, CheckpointStatus, CleanupProgress, HandoverStatus, MirrorStatus, Outcome, Phase, PhaseTransition,

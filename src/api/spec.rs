@@ -66,6 +66,9 @@ pub struct StatefulMigrationSpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("[self.pending, self.mirroring, self.checkpointing, self.transferring, self.restoring, self.switchingOver].all(span, duration(span) >= duration('1s') && duration(span) <= duration('24h'))").message("every deadline must be at least 1s and at most 24h"))]
     pub deadlines: Deadlines,
+    /// How often what may fail for a moment is tried.
+    #[serde(default)]
+    pub attempts: Attempts,
     /// Keep the checkpoint image after a completed migration. It holds every page of the process's memory, secrets
     /// included.
     #[serde(default)]
@@ -252,5 +255,23 @@ impl Default for Deadlines {
             restoring: Span::from_secs(180),
             switching_over: Span::from_secs(120),
         }
+    }
+}
+
+/// How often what may fail for a moment is tried before the migration rolls back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Attempts {
+    /// Checkpoints: the kubelet refuses one while a connection of the pod is just being made.
+    #[schemars(range(min = 1, max = 10))]
+    pub checkpoints: u32,
+    /// Shadow pods. Where there is no way back, because the source is gone, it is ten, and after the handover without end.
+    #[schemars(range(min = 1, max = 10))]
+    pub shadows: u32,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self { checkpoints: 5, shadows: 3 }
     }
 }

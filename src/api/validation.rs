@@ -12,6 +12,8 @@ pub struct InvalidSpec {
 
 /// Longer than this is a mistake in the unit.
 const LONGEST: Span = Span::from_hours(24);
+/// More would wait for what only a person can mend.
+const ATTEMPTS_MAX: u32 = 10;
 
 /// Checks what the schema and its CEL rules check, for API servers that do not, and what they cannot say.
 pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
@@ -68,6 +70,10 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     }
     if phases.iter().any(|deadline| deadline.as_millis() < 1_000) {
         return invalid("every deadline must be at least 1s");
+    }
+    let attempts = [spec.attempts.checkpoints, spec.attempts.shadows];
+    if attempts.iter().any(|allowed| !(1..=ATTEMPTS_MAX).contains(allowed)) {
+        return invalid("attempts.checkpoints and attempts.shadows must be 1 to 10");
     }
     Ok(())
 }
@@ -141,6 +147,7 @@ mod tests {
             json!({ "target": { "nodeName": null, "nodeSelector": { "zone": "b" } } }),
             json!({ "broker": { "managementUrlSecret": null, "bindings": [{ "exchange": "shop" }] } }),
             json!({ "replay": { "maxPause": "10ms", "deadline": "1s", "settle": "60s" } }),
+            json!({ "attempts": { "checkpoints": 1, "shadows": 10 } }),
             json!({ "replay": { "deadline": "24h" }, "deadlines": { "transferring": "1h30m", "pending": "1s" } }),
         ];
         for change in accepted {
@@ -159,6 +166,8 @@ mod tests {
             json!({ "broker": { "queue": "" } }),
             json!({ "broker": { "bindings": [{ "exchange": "" }] } }),
             json!({ "transfer": { "repository": "registry/checkpoints@sha256:1" } }),
+            json!({ "attempts": { "checkpoints": 0 } }),
+            json!({ "attempts": { "shadows": 11 } }),
         ];
         for change in refused {
             let invalid = validate(&migration(change.clone()).spec).expect_err("a refusal");

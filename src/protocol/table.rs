@@ -1,6 +1,6 @@
 //! The table of phases: what must be the case to enter one, what is done in it, and how that is undone.
 
-use crate::api::{Phase, StatefulMigrationSpec};
+use crate::api::{Attempts, Phase, StatefulMigrationSpec};
 
 use Phase::{
     Checkpointing, Completed, Failed, Mirroring, Pending, Replaying, Restoring, RolledBack, RollingBack,
@@ -21,7 +21,7 @@ pub struct Row {
     /// Where it may lead.
     pub next: &'static [Phase],
     /// How often its own work is tried before the migration rolls back.
-    pub attempts: u32,
+    pub attempts: fn(&Attempts) -> u32,
 }
 
 /// The phases, in order. The point of no return lies inside `SwitchingOver`: the write that records
@@ -33,7 +33,7 @@ pub const TABLE: [Row; 11] = [
         done: "check everything; PROBE the source; record source, target, bindings, and a larger epoch",
         undo: "delete the replies queue",
         next: &[Mirroring, RollingBack],
-        attempts: 1,
+        attempts: |_| 1,
     },
     Row {
         phase: Mirroring,
@@ -41,7 +41,7 @@ pub const TABLE: [Row; 11] = [
         done: "label the source; declare and bind R; wait settle; SYNC into Q",
         undo: "unbind and delete R; unlabel the source",
         next: &[Checkpointing, RollingBack],
-        attempts: 1,
+        attempts: |_| 1,
     },
     Row {
         phase: Checkpointing,
@@ -49,7 +49,7 @@ pub const TABLE: [Row; 11] = [
         done: "POST the kubelet's checkpoint API",
         undo: "delete the archive",
         next: &[Transferring, RollingBack],
-        attempts: 5,
+        attempts: |allowed| allowed.checkpoints,
     },
     Row {
         phase: Transferring,
@@ -57,7 +57,7 @@ pub const TABLE: [Row; 11] = [
         done: "a Job builds an image from it and pushes it, by digest",
         undo: "delete the Job and the image",
         next: &[Restoring, RollingBack],
-        attempts: 1,
+        attempts: |_| 1,
     },
     Row {
         phase: Restoring,
@@ -65,7 +65,7 @@ pub const TABLE: [Row; 11] = [
         done: "shadow pod on the target node",
         undo: "delete the shadow",
         next: &[Replaying, RollingBack, Failed],
-        attempts: 3,
+        attempts: |allowed| allowed.shadows,
     },
     Row {
         phase: Replaying,
@@ -73,7 +73,7 @@ pub const TABLE: [Row; 11] = [
         done: "START_REPLAY; measure lag and rates; decide the cutoff",
         undo: "delete the shadow",
         next: &[SwitchingOver, RollingBack, Failed],
-        attempts: 3,
+        attempts: |allowed| allowed.shadows,
     },
     Row {
         phase: SwitchingOver,
@@ -81,7 +81,7 @@ pub const TABLE: [Row; 11] = [
         done: "STOP; END and END_REPLAY; DRAINED: point of no return; TAKE_OVER; route; remove the source; clean up",
         undo: "RESUME the source, until the point of no return; none after it",
         next: &[Completed, RollingBack, Failed],
-        attempts: 3,
+        attempts: |allowed| allowed.shadows,
     },
     Row {
         phase: Completed,
@@ -89,7 +89,7 @@ pub const TABLE: [Row; 11] = [
         done: "nothing",
         undo: "none",
         next: &[],
-        attempts: 0,
+        attempts: |_| 0,
     },
     Row {
         phase: RollingBack,
@@ -97,7 +97,7 @@ pub const TABLE: [Row; 11] = [
         done: "every undo, from the last row that was reached to the first",
         undo: "none",
         next: &[RolledBack, Failed],
-        attempts: 0,
+        attempts: |_| 0,
     },
     Row {
         phase: RolledBack,
@@ -105,7 +105,7 @@ pub const TABLE: [Row; 11] = [
         done: "nothing",
         undo: "none",
         next: &[],
-        attempts: 0,
+        attempts: |_| 0,
     },
     Row {
         phase: Failed,
@@ -113,7 +113,7 @@ pub const TABLE: [Row; 11] = [
         done: "nothing",
         undo: "none",
         next: &[],
-        attempts: 0,
+        attempts: |_| 0,
     },
 ];
 

@@ -1,7 +1,7 @@
 use std::{io, path::PathBuf};
 
 use super::{Child, Class, Outcome};
-use crate::plan::{Fault, Knobs, Plan, Workload};
+use crate::plan::{Fault, Knobs, Pace, Plan, Workload};
 
 /// Makes a plan that breaks something smaller, as long as it breaks the same.
 #[derive(Debug)]
@@ -166,6 +166,7 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
             "fewer messages",
             each(|workload| workload.rate = (workload.rate / 2.0).max(5.0).min(workload.rate)),
         ),
+        ("usual pace", change(&|plan| plan.scenario.pace = Pace::default())),
         ("whole writes", change(&|plan| plan.scenario.fragmented = false)),
         ("usual latency", change(&|plan| plan.scenario.latency_us_max = 2_000)),
         ("a short warm-up", change(&|plan| plan.scenario.warm_up_ms = 500)),

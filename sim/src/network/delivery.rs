@@ -16,6 +16,8 @@ pub enum Delivery {
     Whole,
     /// It is cut at random places, so that readers see frames and requests in pieces.
     Fragmented,
+    /// It goes out in segments of at most so many bytes.
+    Segments(u32),
 }
 
 thread_local! {
@@ -33,27 +35,41 @@ impl Delivery {
         match CURRENT.get() {
             Self::Whole => Box::new(stream),
             Self::Fragmented => Box::new(Fragmented::new(stream)),
+            Self::Segments(most) => Box::new(Fragmented { stream, cut: Cut::At(most.max(1) as usize) }),
         }
     }
 }
 
-/// A stream that accepts only a random part of most writes, so that the peer's reads are partial.
+/// A stream that accepts only a part of most writes, so that the peer's reads are partial.
 #[derive(Debug)]
 pub struct Fragmented<S> {
     stream: S,
+    cut: Cut,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Anywhere,
+    At(usize),
 }
 
 impl<S> Fragmented<S> {
-    /// Cuts what is written to `stream`; its reads are the peer's matter.
+    /// Cuts what is written to `stream` at random places; its reads are the peer's matter.
     pub fn new(stream: S) -> Self {
-        Self { stream }
+        Self { stream, cut: Cut::Anywhere }
     }
 }
 
-/// How much of a write of `length` bytes goes out in one piece: now and then a few bytes, else up to all of it.
-fn piece(length: usize) -> usize {
-    let most = if fastrand::u8(..8) == 0 { length.min(8) } else { length };
-    if most == 0 { 0 } else { fastrand::usize(1..=most) }
+impl Cut {
+    /// How much of a write of `length` bytes goes out in one piece; anywhere: now and then a few bytes, else up to all of it.
+    fn piece(self, length: usize) -> usize {
+        let most = match self {
+            Self::At(most) => return length.min(most),
+            Self::Anywhere if fastrand::u8(..8) == 0 => length.min(8),
+            Self::Anywhere => length,
+        };
+        if most == 0 { 0 } else { fastrand::usize(1..=most) }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Fragmented<S> {
@@ -68,7 +84,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fragmented<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Fragmented<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let length = piece(bytes.len());
+        let length = self.cut.piece(bytes.len());
         Pin::new(&mut self.stream).poll_write(cx, &bytes[..length])
     }
 

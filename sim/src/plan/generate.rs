@@ -4,7 +4,9 @@
 use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
-use super::{Fault, FaultKind, Knobs, Link, Moment, Owner, Plan, Scenario, Step, Workload, directed, story};
+use super::{
+    Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, Scenario, Step, Workload, directed, story,
+};
 use crate::world::Mistake;
 
 /// One seed in so many tells a story besides.
@@ -32,11 +34,17 @@ impl Scenario {
     pub fn random(seed: u64) -> Self {
         let mut rng = generator(seed, 1);
         let nodes = rng.usize(2..=4);
-        let count = *choose(&mut rng, &[1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 8]);
+        let many = generator(seed, 6).usize(5..=8);
+        let count = *choose(&mut rng, &[1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, many]);
         let mut workloads: Vec<Workload> = (0..count).map(|_| workload(&mut rng, nodes, count)).collect();
         let mut owners = generator(seed, 3);
         for workload in &mut workloads {
             workload.owner = owner(&mut owners);
+        }
+        let mut attempts = generator(seed, 7);
+        for knobs in workloads.iter_mut().map(|workload| &mut workload.knobs) {
+            knobs.checkpoints = *choose(&mut attempts, &[1, 2, 5, 5, 5, 10]);
+            knobs.shadows = *choose(&mut attempts, &[1, 2, 3, 3, 3, 6]);
         }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {
@@ -49,6 +57,7 @@ impl Scenario {
             warm_up_ms: rng.u64(200..=3_000),
             latency_us_max: *choose(&mut rng, &[1_000, 2_000, 2_000, 10_000, 40_000]),
             fragmented: rng.u8(..4) == 0,
+            pace: pace(&mut generator(seed, 8)),
             mistake,
         }
     }
@@ -127,6 +136,26 @@ fn knobs(rng: &mut Rng) -> Knobs {
         restoring: rng.u64(15_000..=60_000),
         switching_over: rng.u64(15_000..=90_000),
         retain_checkpoint: rng.u8(..8) == 0,
+        ..Knobs::default()
+    }
+}
+
+/// Half of the worlds are as usual: what is found in one of them is easier to understand.
+fn pace(rng: &mut Rng) -> Pace {
+    if rng.bool() {
+        return Pace::default();
+    }
+    Pace {
+        concurrency: *choose(rng, &[1, 2, 4, 16]),
+        broker_deadline_ms: spread_ms(rng, 1_500, 10_000),
+        controllers_ms: spread_ms(rng, 1, 1_000),
+        heartbeat_ms: spread_ms(rng, 1_000, 10_000),
+        watch_s: rng.u32(3..=12),
+        start_ms: spread_ms(rng, 50, 4_000),
+        restore_ms: spread_ms(rng, 50, 6_000),
+        freeze_ms: spread_ms(rng, 5, 2_000),
+        write_ms: spread_ms(rng, 10, 4_000),
+        segment_bytes: *choose(rng, &[None, None, Some(256), Some(536), Some(1_460), Some(16_384)]),
     }
 }
 
@@ -213,7 +242,8 @@ mod tests {
             .map(|mistake| mistake.to_string())
             .collect();
         assert_eq!(mistakes, Mistake::ALL.iter().map(ToString::to_string).collect());
-        let most = (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).max();
-        assert_eq!(most, Some(8));
+        let counts: BTreeSet<usize> =
+            (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).collect();
+        assert_eq!(counts, (1..=8).collect());
     }
 }

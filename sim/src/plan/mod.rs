@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   scenario   cluster and workloads: rates, sizes, deadlines           drawn from the seed
+//!     pace     how fast the parties are, how often they look
 //!   fault      what breaks, when, for how long                          drawn from the seed, by another generator
 //!     kind     what it is
 //!     moment   at which step of which migration, or at what time
@@ -17,6 +18,7 @@ mod generate;
 mod kind;
 mod link;
 mod moment;
+mod pace;
 mod scenario;
 mod story;
 mod text;
@@ -30,6 +32,7 @@ pub use fault::Fault;
 pub use kind::FaultKind;
 pub use link::Link;
 pub use moment::{Moment, Step};
+pub use pace::Pace;
 pub use scenario::Scenario;
 pub use text::NoFault;
 pub use workload::{Knobs, Owner, Workload};

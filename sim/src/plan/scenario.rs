@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Workload;
+use super::{Pace, Workload};
 use crate::world::Mistake;
 
 /// How many migrations a scenario may have at once.
@@ -23,6 +23,9 @@ pub struct Scenario {
     /// Whether what is written arrives in pieces.
     #[serde(default)]
     pub fragmented: bool,
+    /// How fast the parties are, how often they look, and how long they wait.
+    #[serde(default, skip_serializing_if = "Pace::is_usual")]
+    pub pace: Pace,
     /// What the user got wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mistake: Option<Mistake>,
@@ -38,6 +41,7 @@ impl Scenario {
             warm_up_ms: 2_000,
             latency_us_max: 2_000,
             fragmented: false,
+            pace: Pace::default(),
             mistake: None,
         }
     }
@@ -65,6 +69,7 @@ impl Scenario {
         if !(1..=WORKLOADS_MAX).contains(&self.workloads.len()) {
             return Err(format!("{} workloads: there must be 1 to {WORKLOADS_MAX}", self.workloads.len()));
         }
+        self.pace.check()?;
         for (index, workload) in self.workloads.iter().enumerate() {
             workload.check(self.nodes).map_err(|problem| format!("workload {index}: {problem}"))?;
         }

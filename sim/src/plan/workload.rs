@@ -82,6 +82,10 @@ pub struct Knobs {
     pub restoring: u64,
     /// `deadlines.switchingOver`.
     pub switching_over: u64,
+    /// `attempts.checkpoints`.
+    pub checkpoints: u32,
+    /// `attempts.shadows`.
+    pub shadows: u32,
     /// `retainCheckpoint`.
     pub retain_checkpoint: bool,
 }
@@ -99,6 +103,8 @@ impl Default for Knobs {
             transferring: 60_000,
             restoring: 60_000,
             switching_over: 60_000,
+            checkpoints: 5,
+            shadows: 3,
             retain_checkpoint: false,
         }
     }

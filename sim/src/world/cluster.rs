@@ -58,7 +58,12 @@ impl Cluster {
     /// The world before anything has started.
     pub fn new(scenario: &Scenario) -> Self {
         let evaluates_rules = !scenario.mistake.is_some_and(Mistake::needs_a_server_without_rules);
-        let settings = Settings { seed: scenario.seed, evaluates_rules, ..Settings::default() };
+        let settings = Settings {
+            seed: scenario.seed,
+            evaluates_rules,
+            controller_delay: Duration::from_millis(scenario.pace.controllers_ms),
+            ..Settings::default()
+        };
         let api = ApiServer::new(Arc::new(SystemClock), Arc::new(SimDial), settings);
         let cluster = Self {
             api,
@@ -130,15 +135,15 @@ impl Cluster {
         self.host_api_server(sim);
         self.host_broker(sim);
         for index in 0..scenario.nodes {
-            self.host_node(sim, node(index), scenario.mistake != Some(Mistake::NoCheckpoints));
+            self.host_node(sim, node(index), scenario);
         }
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        let clock = self.clock.clone();
+        let (clock, pace) = (self.clock.clone(), scenario.pace.clone());
         sim.host("operator", move || {
-            let clock = clock.clone();
-            async move { super::operator::run(clock).await }
+            let (clock, pace) = (clock.clone(), pace.clone());
+            async move { super::operator::run(clock, &pace).await }
         });
     }
 
@@ -170,14 +175,17 @@ impl Cluster {
         });
     }
 
-    fn host_node(&self, sim: &mut Sim<'_>, node: String, serves_checkpoints: bool) {
-        let machines = self.machines.clone();
+    fn host_node(&self, sim: &mut Sim<'_>, node: String, scenario: &Scenario) {
+        let (machines, pace) = (self.machines.clone(), scenario.pace.clone());
+        let serves_checkpoints = scenario.mistake != Some(Mistake::NoCheckpoints);
         sim.host(node.clone(), move || {
             let node = node.clone();
-            let runtime = Arc::new(SimRuntime::new(&node, machines.clone()));
+            let (heartbeat, watch_timeout_s) = (Duration::from_millis(pace.heartbeat_ms), pace.watch_s);
+            let runtime = Arc::new(SimRuntime::new(&node, machines.clone(), pace.clone()));
             async move {
                 let mut config = kubelet::Config::new(&node, &node, KUBELET_PORT);
                 config.serves_checkpoints = serves_checkpoints;
+                (config.heartbeat, config.watch_timeout_s) = (heartbeat, watch_timeout_s);
                 let kubelet = Kubelet::new(config, runtime, kubelet_client()?, Arc::new(SystemClock));
                 tokio::task::spawn_local(kubelet.clone().run());
                 serve(KUBELET_PORT, move |stream| kubelet::serve_connection(kubelet.clone(), stream)).await

@@ -53,6 +53,8 @@ pub fn run(plan: impl Into<Plan>, tracing: Tracing) -> Verdict {
         let scenario = &plan.scenario;
         if scenario.fragmented {
             Delivery::Fragmented.select();
+        } else if let Some(most) = scenario.pace.segment_bytes {
+            Delivery::Segments(most).select();
         }
         let cluster = Cluster::new(scenario);
         let mut builder = network::sim_builder(seed);

@@ -156,6 +156,7 @@ pub(super) fn migration(names: Names, source_pod: &str, workload: &Workload) -> 
                 "restoring": ms(knobs.restoring),
                 "switchingOver": ms(knobs.switching_over),
             },
+            "attempts": { "checkpoints": knobs.checkpoints, "shadows": knobs.shadows },
             "retainCheckpoint": knobs.retain_checkpoint,
         },
     })

@@ -4,6 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,7 @@ use ms2m::operator::{Deps, Settings, health::Health, run as run_operator};
 use ms2m_app::io::{Clock, OsEntropy, SystemClock};
 
 use super::{cluster::api_config, objects};
-use crate::network::SimDial;
+use crate::{network::SimDial, plan::Pace};
 
 /// A host's clock, which may be set wrong.
 #[derive(Clone, Debug, Default)]
@@ -33,14 +34,19 @@ impl Clock for SkewedClock {
 }
 
 /// The operator that ships, on a host of its own.
-pub(super) async fn run(clock: SkewedClock) -> Result<(), Box<dyn std::error::Error>> {
+pub(super) async fn run(clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
         dial: Arc::new(SimDial),
         clock: Arc::new(clock),
         entropy: Arc::new(OsEntropy),
         health: Health::default(),
-        settings: Settings { transfer_image: objects::OPERATOR_IMAGE.to_owned(), ..Settings::default() },
+        settings: Settings {
+            transfer_image: objects::OPERATOR_IMAGE.to_owned(),
+            concurrency: pace.concurrency,
+            broker_deadline: Duration::from_millis(pace.broker_deadline_ms),
+            ..Settings::default()
+        },
     };
     run_operator(deps, pending()).await?;
     Ok(())

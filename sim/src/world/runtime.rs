@@ -8,15 +8,11 @@ use super::{
     machines::{Ailment, Request},
     transfer,
 };
-use crate::kubelet::{ContainerSpec, Exit, RunningContainer, Runtime, RuntimeError, StartedContainer};
+use crate::{
+    kubelet::{ContainerSpec, Exit, RunningContainer, Runtime, RuntimeError, StartedContainer},
+    plan::Pace,
+};
 
-/// Pulling an image and making a sandbox, and what a restore takes more: measured on containerd 2.1 and CRIU 4.2.
-const START: Duration = Duration::from_millis(400);
-const RESTORE: Duration = Duration::from_millis(700);
-/// CRIU stops the process for this long.
-const FREEZE: Duration = Duration::from_millis(50);
-/// The rest of a checkpoint: writing the archive.
-const WRITE: Duration = Duration::from_millis(300);
 /// What a checkpoint takes longer where it is slow.
 const SLOWLY: Duration = Duration::from_secs(20);
 /// What containerd says.
@@ -29,14 +25,15 @@ const ARCHIVE_BYTES: u64 = 8_600_000;
 pub struct SimRuntime {
     node: String,
     machines: Machines,
+    pace: Pace,
 }
 
 type Resolved = (String, Arc<dyn Program>, Option<Archive>);
 
 impl SimRuntime {
-    /// The runtime of `node`.
-    pub fn new(node: impl Into<String>, machines: Machines) -> Self {
-        Self { node: node.into(), machines }
+    /// The runtime of `node`, which takes its time as `pace` says.
+    pub fn new(node: impl Into<String>, machines: Machines, pace: Pace) -> Self {
+        Self { node: node.into(), machines, pace }
     }
 
     fn pull(&self, image: &str) -> Result<Image, RuntimeError> {
@@ -90,7 +87,9 @@ impl Runtime for SimRuntime {
             return Ok(transfer::start(&self.node, &self.machines, &spec));
         }
         let (base_image, program, archive) = self.resolve(&spec.image)?;
-        tokio::time::sleep(if archive.is_some() { START + RESTORE } else { START }).await;
+        // Pulling the image and making a sandbox, and what a restore takes more.
+        let restoring_ms = if archive.is_some() { self.pace.restore_ms } else { 0 };
+        tokio::time::sleep(Duration::from_millis(self.pace.start_ms + restoring_ms)).await;
         let restored: Option<Snapshot> = archive.as_ref().map(|archive| archive.snapshot.clone());
         let launch = program.launch(&spec, restored);
         let (exit, _) = watch::channel(None);
@@ -163,7 +162,7 @@ impl Runtime for SimRuntime {
         if self.machines.lock().has(Ailment::LacksCriu) {
             return Err(RuntimeError::Failed(NO_CRIU.to_owned()));
         }
-        tokio::time::sleep(FREEZE).await;
+        tokio::time::sleep(Duration::from_millis(self.pace.freeze_ms)).await;
         if self.machines.lock().has(Ailment::SlowCheckpoints) {
             tokio::time::sleep(SLOWLY).await;
         }
@@ -187,7 +186,7 @@ impl Runtime for SimRuntime {
                 snapshot: container.memory.snapshot(),
             }
         };
-        tokio::time::sleep(WRITE).await;
+        tokio::time::sleep(Duration::from_millis(self.pace.write_ms)).await;
         if self.machines.lock().has(Ailment::DiskFull) {
             return Err(RuntimeError::Failed(format!("write {archive}: no space left on device")));
         }

@@ -20,7 +20,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         draft.abort(reason::SOURCE_LOST, "the source ended before it was checkpointed".to_owned());
         return;
     }
-    if checkpoint.attempts >= table::row(Phase::Checkpointing).attempts {
+    if checkpoint.attempts >= (table::row(Phase::Checkpointing).attempts)(&draft.migration.spec.attempts) {
         let last = checkpoint.last_error.unwrap_or_default();
         draft.abort(
             reason::CHECKPOINT_FAILED,

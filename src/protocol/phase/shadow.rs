@@ -62,7 +62,8 @@ fn create(draft: &mut Draft<'_>) {
     else {
         return;
     };
-    let limit = if draft.forward_only() { INCARNATIONS_MAX } else { table::row(Phase::Restoring).attempts };
+    let allowed = (table::row(Phase::Restoring).attempts)(&draft.migration.spec.attempts);
+    let limit = if draft.forward_only() { INCARNATIONS_MAX } else { allowed };
     if target.incarnations >= limit && !draft.past_point_of_no_return() && !draft.ask_again() {
         give_up(draft, target.incarnations);
         return;

@@ -34,6 +34,7 @@ pub(super) fn spec() -> StatefulMigrationSpec {
         },
         replay: Default::default(),
         deadlines: Default::default(),
+        attempts: Default::default(),
         retain_checkpoint: false,
     }
 }

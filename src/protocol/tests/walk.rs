@@ -161,6 +161,26 @@ fn a_checkpoint_that_fails_is_tried_again_and_then_given_up() {
 }
 
 #[test]
+fn the_spec_says_how_often_is_tried() {
+    let mut script = Script::new(World { checkpoint_failures: 1, ..World::new() });
+    script.spec.attempts.checkpoints = 1;
+    script.run(None, |_, _| {});
+    script.assert_rolled_back(reason::CHECKPOINT_FAILED);
+
+    for allowed in [1, 4] {
+        let mut script = Script::new(World::new());
+        script.spec.attempts.shadows = allowed;
+        script.run(None, |_, script| {
+            if let Some(shadow) = &mut script.world.shadow {
+                shadow.ended = true;
+            }
+        });
+        assert_eq!(script.world.shadows_made, allowed);
+        script.assert_rolled_back(reason::RESTORE_FAILED);
+    }
+}
+
+#[test]
 fn a_transfer_that_fails_rolls_back() {
     let mut script = Script::new(World { transfer_fails: true, ..World::new() });
     script.run(None, |_, _| {});
