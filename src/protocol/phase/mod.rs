@@ -52,8 +52,9 @@ pub(super) fn watch_replay_queue(draft: &mut Draft<'_>) {
     let began = draft.status.phase > Phase::Mirroring && draft.status.phase <= Phase::SwitchingOver;
     let lost = draft.seen.replay == Some(QueueView::Absent);
     let passed = draft.past_point_of_no_return();
-    let deleted = draft.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.replay_deleted);
-    if !began || !lost || deleted || (passed && has_drained(draft)) {
+    // Read to its end it is deleted, and that may be seen before it is heard.
+    let read = draft.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.drained || cleanup.replay_deleted);
+    if !began || !lost || read || (passed && has_drained(draft)) {
         return;
     }
     let queue = draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();

@@ -188,6 +188,26 @@ fn what_the_new_owner_lacks_for_a_moment_only_is_not_lacking() {
     assert_eq!((degraded.status, degraded.reason.as_str()), (ConditionStatus::False, reason::GAP));
 }
 
+/// It deletes it, does not hear that it did, and the new owner draws another session meanwhile.
+#[test]
+fn a_replay_queue_that_was_read_to_its_end_is_not_missed() {
+    for at in 0..30 {
+        let mut script = Script::new(World::new());
+        let mut struck = false;
+        script.run(Some((at, Fault::LostAfter)), |_, script| {
+            let asked = script.status.cleanup.as_ref().and_then(|cleanup| cleanup.final_round);
+            let answers = |reply: &Reply| matches!(&reply.body, ReplyBody::Drained { round, .. } if Some(*round) == asked);
+            let answered = script.world.replies.iter().filter_map(|waits| waits.reply.as_ref()).any(answers);
+            if answered && !struck {
+                struck = true;
+                script.world.shadow_reconnects();
+            }
+        });
+        assert!(struck, "effect {at}");
+        script.assert_completed();
+    }
+}
+
 #[test]
 fn services_are_not_routed_to_a_target_that_has_not_taken_over() {
     let mut script = Script::new(World::new());
