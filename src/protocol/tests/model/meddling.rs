@@ -29,11 +29,10 @@ pub(super) enum Fate {
     DoneButFails,
 }
 
-/// One turn of the operator, and what the world does before it.
+/// One turn of the operator, and how long it is until the next.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) wait_ms: i64,
-    pub(super) meddling: Vec<Meddling>,
     pub(super) fates: Vec<Fate>,
     /// Which parts of the observation cannot be had, as bits.
     pub(super) hidden: u8,
@@ -78,7 +77,7 @@ pub(super) struct Lie {
     number: u64,
 }
 
-fn lie() -> impl Strategy<Value = Lie> {
+pub(super) fn lie() -> impl Strategy<Value = Lie> {
     let who = (0..12_u8, 0..3_u8, prop_oneof![6 => Just(0_i8), 1 => Just(-1), 1 => Just(1)]);
     let what = (prop::bool::weighted(0.8), prop::bool::weighted(0.8), -1..=1_i8, 0..3_u8);
     let number =
@@ -95,27 +94,8 @@ fn lie() -> impl Strategy<Value = Lie> {
     })
 }
 
-fn meddling() -> impl Strategy<Value = Meddling> {
-    prop_oneof![
-        2 => Just(Meddling::SourceEnds),
-        1 => Just(Meddling::SourceVanishes),
-        2 => Just(Meddling::SourceRestarts),
-        3 => Just(Meddling::ShadowEnds),
-        2 => Just(Meddling::ShadowVanishes),
-        3 => Just(Meddling::ShadowReconnects),
-        4 => prop::bool::weighted(0.7).prop_map(Meddling::TargetLacks),
-        2 => any::<bool>().prop_map(Meddling::RestoresFresh),
-        2 => any::<bool>().prop_map(Meddling::SourceIsMute),
-        2 => Just(Meddling::Cancel),
-        3 => Just(Meddling::RepliesAreLost),
-        1 => Just(Meddling::ReplayIsLost),
-        1 => Just(Meddling::TransferFails),
-        2 => (1..6_u32).prop_map(Meddling::CheckpointsFail),
-        1 => Just(Meddling::JobsVanish),
-        1 => Just(Meddling::BindingsChange),
-        10 => lie().prop_map(Meddling::Lie),
-        6 => any::<prop::sample::Index>().prop_map(Meddling::Again),
-    ]
+pub(super) fn again() -> impl Strategy<Value = Meddling> {
+    any::<prop::sample::Index>().prop_map(Meddling::Again)
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -123,49 +103,47 @@ fn fate() -> impl Strategy<Value = Fate> {
         16 => Just(Fate::Done),
         1 => Just(Fate::LostBefore),
         1 => Just(Fate::LostAfter),
-        1 => Just(Fate::Fails { retryable: true }),
+        1 => prop::bool::weighted(0.8).prop_map(|retryable| Fate::Fails { retryable }),
         1 => Just(Fate::DoneButFails),
     ]
 }
 
 /// A turn of which little goes wrong: a migration has to come far before what is rare can happen to it.
-pub(super) fn step() -> impl Strategy<Value = Step> {
+pub(super) fn turn() -> impl Strategy<Value = Step> {
     let wait_ms =
         prop_oneof![8 => 1..1_200_i64, 3 => 1_200..6_000_i64, 1 => -3_000..0_i64, 1 => 20_000..130_000_i64];
-    let meddling = prop_oneof![5 => Just(Vec::new()), 1 => proptest::collection::vec(meddling(), 1..3)];
     let fates = proptest::collection::vec(fate(), 3);
     let hidden = prop_oneof![9 => Just(0_u8), 1 => any::<u8>()];
     let terminating = (prop::bool::weighted(0.03), prop::bool::weighted(0.03));
-    (wait_ms, meddling, fates, hidden, terminating).prop_map(
-        |(wait_ms, meddling, fates, hidden, terminating)| Step {
-            wait_ms,
-            meddling,
-            fates,
-            hidden,
-            terminating,
-        },
-    )
+    (wait_ms, fates, hidden, terminating).prop_map(|(wait_ms, fates, hidden, terminating)| Step {
+        wait_ms,
+        fates,
+        hidden,
+        terminating,
+    })
+}
+
+/// A turn in which nothing goes wrong, and after which the next one comes soon.
+pub(super) fn quiet() -> impl Strategy<Value = Step> {
+    prop_oneof![4 => 1..1_200_i64, 1 => 1_200..6_000_i64].prop_map(|wait_ms| Step { wait_ms, ..calm() })
 }
 
 /// A turn in which nothing goes wrong.
 pub(super) fn calm() -> Step {
-    Step {
-        wait_ms: 1_000,
-        meddling: Vec::new(),
-        fates: vec![Fate::Done],
-        hidden: 0,
-        terminating: (false, false),
-    }
+    Step { wait_ms: 1_000, fates: vec![Fate::Done], hidden: 0, terminating: (false, false) }
 }
 
 impl Fate {
+    /// Why an effect fails that does.
+    pub(super) const REASON: &str = "Refused";
+
     /// What the operator hears, when it hears anything; `act` does the effect.
     pub(super) fn befall(
         self,
         act: impl FnOnce() -> Result<EffectReport, EffectFailure>,
     ) -> Option<Result<EffectReport, EffectFailure>> {
         let failure =
-            |retryable| EffectFailure { reason: "Refused", message: "no answer".to_owned(), retryable };
+            |retryable| EffectFailure { reason: Self::REASON, message: "no answer".to_owned(), retryable };
         match self {
             Self::Done => Some(act()),
             Self::LostBefore => None,
@@ -183,6 +161,10 @@ impl Fate {
 }
 
 impl Step {
+    pub(super) fn shows_everything(&self) -> bool {
+        self.hidden == 0 && self.terminating == (false, false)
+    }
+
     /// What of the world can be seen in this turn.
     pub(super) fn veil(&self, seen: &mut Observation) {
         let hides = |bit: u8| self.hidden & (1 << bit) != 0;
@@ -220,13 +202,7 @@ impl Step {
 }
 
 impl Meddling {
-    /// Does it; true when what is said from now on need not be true.
-    pub(super) fn strike(
-        &self,
-        world: &mut World,
-        status: &StatefulMigrationStatus,
-        heard: &[Reply],
-    ) -> bool {
+    pub(super) fn strike(&self, world: &mut World, status: &StatefulMigrationStatus, heard: &[Reply]) {
         match self {
             Self::SourceEnds => {
                 if let Some(source) = &mut world.source {
@@ -269,7 +245,6 @@ impl Meddling {
                 }
             }
         }
-        matches!(self, Self::Lie(_) | Self::Again(_))
     }
 }
 

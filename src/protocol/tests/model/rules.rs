@@ -1,16 +1,15 @@
 //! What docs/protocol.md allows, as plain conditions on what was heard and seen.
 
 use jiff::Timestamp;
-use ms2m_app::contract::{CommandBody, Marker};
 use proptest::{prelude::*, test_runner::TestCaseError};
 
-use super::witness::{Debt, Witness, saying, source_is_gone};
+use super::witness::{Debt, Witness, source_is_gone};
 use crate::{
-    api::{Abort, ConditionStatus, Phase, StatefulMigrationSpec, StatefulMigrationStatus, condition, reason},
-    protocol::{Decision, Effect, JobView, Observation, PodView, QueueView, tests::world::MIGRATION},
+    api::{Abort, Phase, StatefulMigrationSpec, StatefulMigrationStatus},
+    protocol::{Decision, Effect, JobView, Observation, PodView, QueueView},
 };
 
-type Verdict = Result<(), TestCaseError>;
+pub(super) type Verdict = Result<(), TestCaseError>;
 
 /// One decision and everything that it could go by.
 pub(super) struct Turn<'a> {
@@ -20,9 +19,11 @@ pub(super) struct Turn<'a> {
     pub(super) now: Timestamp,
     pub(super) decision: &'a Decision,
     pub(super) witness: &'a Witness,
+    /// Nobody has said yet what need not be true.
+    pub(super) honest: bool,
 }
 
-fn passed(status: &StatefulMigrationStatus) -> bool {
+pub(super) fn passed(status: &StatefulMigrationStatus) -> bool {
     status.handover.as_ref().is_some_and(|handover| handover.point_of_no_return.is_some())
 }
 
@@ -30,11 +31,11 @@ fn has_image(status: &StatefulMigrationStatus) -> bool {
     status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.image_digest.is_some())
 }
 
-fn session(status: &StatefulMigrationStatus) -> Option<String> {
+pub(super) fn session(status: &StatefulMigrationStatus) -> Option<String> {
     status.target.as_ref().and_then(|target| target.session.clone())
 }
 
-fn ms(from: Timestamp, to: Timestamp) -> i128 {
+pub(super) fn ms(from: Timestamp, to: Timestamp) -> i128 {
     to.duration_since(from).as_millis()
 }
 
@@ -48,7 +49,8 @@ impl Turn<'_> {
         self.phases()?;
         self.point_of_no_return()?;
         self.stopped()?;
-        self.says_what_is_wrong()?;
+        self.gaps()?;
+        self.patience()?;
         for (index, effect) in effects.iter().enumerate() {
             self.effect(effect).map_err(|error| TestCaseError::fail(format!("{effect:?}: {error}")))?;
             prop_assert!(!effects[..index].contains(effect), "{:?} is asked for twice", effect);
@@ -57,7 +59,7 @@ impl Turn<'_> {
     }
 
     /// The phases that this decision goes through, the one it began in included.
-    fn through(&self) -> Vec<Phase> {
+    pub(super) fn through(&self) -> Vec<Phase> {
         let known = self.before.phase_transitions.len().max(1);
         let new =
             self.decision.status.phase_transitions.iter().skip(known).map(|transition| transition.phase);
@@ -124,7 +126,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn session_is_proven(&self) -> bool {
+    pub(super) fn session_is_proven(&self) -> bool {
         let target = self.decision.status.target.clone().unwrap_or_default();
         let (Some(uid), Some(session)) = (target.uid, target.session) else { return false };
         self.witness.copies.contains(&(uid, session))
@@ -225,22 +227,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A gap is never silent: it is told at once, or on record, where it decides how the migration ends. An application's
-    /// `ERROR` may take the one condition that tells of it.
-    fn says_what_is_wrong(&self) -> Verdict {
-        let status = &self.decision.status;
-        let said = status.conditions.iter().any(|condition| {
-            condition.type_ == condition::DEGRADED
-                && condition.status == ConditionStatus::True
-                && [reason::GAP, reason::LEFT_BEHIND].contains(&condition.reason.as_str())
-        });
-        let over = status.phase.is_terminal() || status.abort.is_some();
-        let recorded = status.handover.as_ref().is_some_and(|handover| handover.gap_at.is_some());
-        let known = said || recorded || over;
-        prop_assert!(!self.witness.gap_now || known, "a gap was heard, and nobody is told");
-        Ok(())
-    }
-
     fn effect(&self, effect: &Effect) -> Verdict {
         self.not_too_soon(effect)?;
         if self.before.phase.is_terminal() {
@@ -286,7 +272,9 @@ impl Turn<'_> {
             Effect::CreateShadow { .. } => {
                 prop_assert!(in_phase(&[Phase::Restoring, Phase::Replaying, Phase::SwitchingOver]));
                 prop_assert!(
-                    has_image(status) && seen.shadow == Some(PodView::Absent) && !self.witness.unbound
+                    has_image(status)
+                        && seen.shadow == Some(PodView::Absent)
+                        && self.witness.unbound.is_none()
                 );
                 let budget = if status.abort.as_ref().is_some_and(|abort| abort.refused) { 10 } else { 3 };
                 let made = status.target.as_ref().map_or(0, |target| target.incarnations);
@@ -341,7 +329,7 @@ impl Turn<'_> {
                 );
                 prop_assert!(!back || self.shadow_is_gone());
             }
-            Effect::DeleteReplay { .. } => prop_assert!((back || forward) && self.witness.unbound),
+            Effect::DeleteReplay { .. } => prop_assert!((back || forward) && self.witness.unbound.is_some()),
             Effect::DeleteTransferJob | Effect::DeleteCleanupJob | Effect::DeleteReplies => {
                 prop_assert!(back || forward);
             }
@@ -371,94 +359,9 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn shadow_is_gone(&self) -> bool {
+    pub(super) fn shadow_is_gone(&self) -> bool {
         self.decision.status.cleanup.as_ref().is_some_and(|cleanup| cleanup.shadow_gone)
             && !self.witness.owed.contains(&Debt::Shadow)
-    }
-
-    fn marker(&self, queue: &str, marker: &Marker) -> Verdict {
-        let status = &self.decision.status;
-        let mirror = status.mirror.clone().unwrap_or_default();
-        match marker {
-            Marker::Sync { migration, epoch, nonce, source, .. } => {
-                prop_assert_eq!((migration.as_str(), Some(*epoch)), (MIGRATION, status.epoch));
-                prop_assert_eq!(
-                    (queue, Some(nonce)),
-                    (self.spec.broker.queue.as_str(), status.nonce.as_ref())
-                );
-                prop_assert_eq!(Some(source), status.source.as_ref().map(|source| &source.uid));
-                let settled = mirror.bound_at.map(|at| ms(at, self.now) >= 500);
-                prop_assert_eq!(settled, Some(true), "R is not known to be bound for settle");
-            }
-            Marker::End { epoch, session: to, round, .. } => {
-                prop_assert_eq!((queue, Some(*epoch)), (mirror.replay_queue.as_str(), status.epoch));
-                prop_assert_eq!(Some(to.clone()), session(status));
-                let handover = status.handover.clone().unwrap_or_default();
-                prop_assert!(handover.stopped_at.is_some(), "the source is not stopped");
-                prop_assert!(self.witness.started.contains(to), "the session does not read R");
-                let key = (to.clone(), *round);
-                prop_assert!(!self.witness.drained.contains_key(&key), "that round is drained already");
-                prop_assert!(!self.witness.gaps.contains(&key), "that round was answered GAP already");
-            }
-        }
-        Ok(())
-    }
-
-    fn command(&self, pod_uid: &String, epoch: u64, body: &CommandBody) -> Verdict {
-        let (status, through) = (&self.decision.status, self.through());
-        let source = status.source.as_ref().map(|source| &source.uid);
-        let target = status.target.clone().unwrap_or_default();
-        let to_target = |session: &String| {
-            target.uid.as_ref() == Some(pod_uid)
-                && target.session.as_ref() == Some(session)
-                && self.session_is_proven()
-        };
-        prop_assert_eq!(epoch, status.epoch.unwrap_or_default());
-        match body {
-            CommandBody::Probe => {
-                let asked = status.abort.as_ref().is_some_and(|abort| !abort.proven && !abort.refused);
-                prop_assert!(source == Some(pod_uid) && (through.contains(&Phase::Pending) || asked));
-            }
-            CommandBody::StartReplay { session, .. } => prop_assert!(to_target(session)),
-            CommandBody::Stop => {
-                prop_assert!(source == Some(pod_uid) && through.contains(&Phase::SwitchingOver));
-                prop_assert!(self.witness.stopped.is_none(), "the source has answered STOPPED already");
-                let stopped = status.handover.as_ref().is_some_and(|handover| handover.stopped_at.is_some());
-                prop_assert!(!stopped && !passed(status), "the source is stopped already");
-            }
-            CommandBody::Resume => {
-                prop_assert!(source == Some(pod_uid) && through.contains(&Phase::RollingBack));
-                prop_assert!(self.shadow_is_gone(), "the shadow may still be there");
-                prop_assert!(self.before.handover.is_some(), "it was never told to stop");
-            }
-            CommandBody::EndReplay { session, ledger } => {
-                prop_assert!(to_target(session));
-                prop_assert_eq!(ledger, &status.handover.clone().unwrap_or_default().stopped);
-            }
-            CommandBody::TakeOver { session } => {
-                prop_assert!(to_target(session) && passed(status));
-                prop_assert!(self.witness.drained.keys().any(|(drained, _)| drained == session));
-            }
-        }
-        Ok(())
-    }
-
-    /// What was said is said again only after a while.
-    fn not_too_soon(&self, effect: &Effect) -> Verdict {
-        let again_ms = match effect {
-            Effect::PublishMarker { marker: Marker::Sync { .. }, .. } => 10_000,
-            Effect::PublishMarker { .. } => 5_000,
-            // Each abort asks at once, and a clock may have gone back meanwhile.
-            Effect::Command { body: CommandBody::Probe, .. } => return Ok(()),
-            Effect::Command { .. } => 3_000,
-            _ => return Ok(()),
-        };
-        let last = saying(effect).and_then(|saying| self.witness.said.get(&saying).copied());
-        let elsewhere = session(self.before) != session(&self.decision.status);
-        if let Some(last) = last.filter(|_| !elsewhere) {
-            prop_assert!(ms(last, self.now) >= again_ms, "it was said {} ms ago", ms(last, self.now));
-        }
-        Ok(())
     }
 }
 

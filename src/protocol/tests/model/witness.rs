@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use ms2m_app::{
     Ledger,
-    contract::{CommandBody, Marker, Reply, ReplyBody},
+    contract::{CommandBody, Marker, MissingMessages, Reply, ReplyBody},
 };
 
 use crate::{
@@ -48,9 +48,14 @@ pub(super) struct Witness {
     pub(super) drained: BTreeMap<Round, Ledger>,
     pub(super) gaps: BTreeSet<Round>,
     pub(super) gap_now: bool,
+    /// The round whose session said in this turn, and last, that it has everything.
+    pub(super) complete_now: Option<Round>,
+    /// The round whose session lacked something when it spoke last, and what.
+    pub(super) lacking: Option<(Round, Vec<MissingMessages>)>,
     pub(super) switched: BTreeSet<String>,
     pub(super) source_gone: bool,
-    pub(super) unbound: bool,
+    /// When the replay queue was first known to have lost its bindings.
+    pub(super) unbound: Option<Timestamp>,
     pub(super) failed_checkpoints: u32,
     /// When each thing that is said again after a while was last known to be said.
     pub(super) said: BTreeMap<String, Timestamp>,
@@ -61,6 +66,7 @@ impl Witness {
     pub(super) fn hear(&mut self, before: &StatefulMigrationStatus, seen: &Observation, now: Timestamp) {
         self.probed = None;
         self.gap_now = false;
+        self.complete_now = None;
         for reply in seen.replies.iter().filter_map(|pending| pending.reply.as_ref()) {
             if reply.migration == MIGRATION {
                 self.hear_reply(before, seen, reply);
@@ -110,16 +116,35 @@ impl Witness {
                 self.owed.remove(&Debt::Stop);
             }
             ReplyBody::Drained { session, round, ledger } if asked(session, *round) => {
-                self.drained.insert((session.clone(), *round), ledger.clone());
+                let missing = handover.stopped.map(|stopped| ledger.missing_from(&stopped, usize::MAX));
+                let round = (session.clone(), *round);
+                self.drained.insert(round.clone(), ledger.clone());
+                match missing.filter(|missing| !missing.is_empty()) {
+                    Some(missing) => self.lacks(round, &missing),
+                    None => {
+                        self.lacking = None;
+                        self.complete_now = Some(round);
+                    }
+                }
             }
-            ReplyBody::Gap { session, round, .. } if asked(session, *round) => {
-                self.gap_now |= !self.drained.contains_key(&(session.clone(), *round));
-                self.gaps.insert((session.clone(), *round));
+            ReplyBody::Gap { session, round, missing } if asked(session, *round) => {
+                let round = (session.clone(), *round);
+                self.gap_now |= !self.drained.contains_key(&round);
+                self.gaps.insert(round.clone());
+                self.lacks(round, missing);
             }
             ReplyBody::Switched { session, .. } if of_epoch && handover.point_of_no_return.is_some() => {
                 self.switched.insert(session.clone());
             }
             _ => {}
+        }
+    }
+
+    /// What a session says first that it lacks counts, until it says that it has it or is asked anew.
+    fn lacks(&mut self, round: Round, missing: &[MissingMessages]) {
+        self.complete_now = None;
+        if self.lacking.as_ref().is_none_or(|(known, _)| *known != round) {
+            self.lacking = Some((round, missing.to_vec()));
         }
     }
 
@@ -151,7 +176,7 @@ impl Witness {
                 }
             }
             Effect::UnbindReplay { .. } => {
-                self.unbound = true;
+                self.unbound.get_or_insert(now);
                 self.owed.remove(&Debt::Binding);
             }
             Effect::DeleteReplay { .. } => {
