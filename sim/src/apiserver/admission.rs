@@ -14,11 +14,13 @@ use serde_json::{Map, Value, json};
 use super::{
     apps,
     error::ApiError,
+    list_types,
     object::{child, items, meta, set_meta},
     resource::Resource,
     schema,
     store::Store,
     validation,
+    violations::violations,
 };
 
 /// What the server makes of an object before it stores it for the first time: checks it, fills defaults in.
@@ -43,7 +45,7 @@ fn refuse(resource: &Resource, object: &Value, causes: &[(String, String)]) -> R
     if causes.is_empty() {
         Ok(())
     } else {
-        Err(ApiError::invalid(&resource.kind, meta(object, "name"), causes))
+        Err(ApiError::invalid(resource.group_kind(), meta(object, "name"), causes))
     }
 }
 
@@ -57,11 +59,11 @@ pub(super) fn on_update(resource: &Resource, live: &Value, object: &mut Value) -
                        `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only \
                        additions to existing tolerations), `spec.terminationGracePeriodSeconds`";
             let cause = ("spec".to_owned(), why.to_owned());
-            return Err(ApiError::invalid("Pod", meta(live, "name"), &[cause]));
+            return Err(ApiError::invalid(resource.group_kind(), meta(live, "name"), &[cause]));
         }
         "Job" if live["spec"]["template"] != object["spec"]["template"] => {
             let cause = ("spec.template".to_owned(), "Invalid value: field is immutable".to_owned());
-            return Err(ApiError::invalid("Job", meta(live, "name"), &[cause]));
+            return Err(ApiError::invalid(resource.group_kind(), meta(live, "name"), &[cause]));
         }
         _ => {}
     }
@@ -130,7 +132,11 @@ fn custom(resource: &Resource, object: &mut Value, live: Option<&Value>) -> Resu
         ["apiVersion", "kind", "metadata"].into_iter().filter_map(|name| fields.remove_entry(name)).collect();
     let mut rest = Value::Object(fields);
     schema::prune_and_default(schema, &mut rest);
-    let causes = schema::violations(schema, &rest);
+    let mut causes = violations(schema, &rest, live);
+    // A list that had something twice before may go on so.
+    if list_types::are_in(schema) && live.is_none_or(|live| list_types::duplicates(schema, live).is_empty()) {
+        causes.extend(list_types::duplicates(schema, &rest));
+    }
     refuse(resource, object, &causes)?;
     if let Value::Object(mut rest) = rest {
         rest.extend(kept);

@@ -61,7 +61,11 @@ impl DeleteOptions {
                 let why = format!(
                     "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\""
                 );
-                return Err(ApiError::invalid("DeleteOptions", "", &[("propagationPolicy".to_owned(), why)]));
+                return Err(ApiError::invalid(
+                    ("meta.k8s.io", "DeleteOptions"),
+                    "",
+                    &[("propagationPolicy".to_owned(), why)],
+                ));
             }
         };
         Ok(Self {
@@ -80,10 +84,25 @@ impl DeleteOptions {
 
     /// As a controller deletes: at once, the dependents in the background.
     pub(super) fn background() -> Self {
-        Self { propagation: Some(Propagation::Background), ..Self::default() }
+        Self::propagating(Propagation::Background)
     }
 
-    fn check(&self, key: &Key, object: &Value) -> Result<(), ApiError> {
+    /// As the garbage collector deletes.
+    pub(super) fn propagating(propagation: Propagation) -> Self {
+        Self { propagation: Some(propagation), ..Self::default() }
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// The same for an object that is known to be the one that is meant.
+    pub(super) fn without_preconditions(self) -> Self {
+        Self { uid: None, resource_version: None, ..self }
+    }
+
+    /// Whether the object is the one that is meant.
+    pub(super) fn check(&self, key: &Key, object: &Value) -> Result<(), ApiError> {
         for (what, wanted, field) in
             [("UID", &self.uid, "uid"), ("ResourceVersion", &self.resource_version, "resourceVersion")]
         {

@@ -12,11 +12,19 @@ pub(super) struct ApiError {
     pub(super) message: String,
     /// `Status.details`; null when there are none.
     pub(super) details: Value,
+    /// `Status.metadata.continue`: how a list can be gone on with that cannot be gone on with as it was.
+    pub(super) continue_token: Option<String>,
 }
 
 impl ApiError {
     pub(super) fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.to_owned(), message: message.into(), details: Value::Null }
+        Self {
+            code,
+            reason: reason.to_owned(),
+            message: message.into(),
+            details: Value::Null,
+            continue_token: None,
+        }
     }
 
     fn about(mut self, group: &str, plural: &str, name: &str) -> Self {
@@ -53,15 +61,23 @@ impl ApiError {
         Self::conflict(group, plural, name, why)
     }
 
-    pub(super) fn invalid(kind: &str, name: &str, causes: &[(String, String)]) -> Self {
+    /// An object, or a part of a request, that breaks the rules of its kind; the causes are fields and what is wrong with
+    /// them.
+    pub(super) fn invalid((group, kind): (&str, &str), name: &str, causes: &[(String, String)]) -> Self {
         let said: Vec<String> = causes.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+        let said = if said.len() == 1 { said.concat() } else { format!("[{}]", said.join(", ")) };
         let mut error =
-            Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {}", said.join(", ")));
+            Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {said}", qualified(group, kind)));
         let causes: Vec<Value> = causes
             .iter()
-            .map(|(field, why)| json!({ "reason": "FieldValueInvalid", "message": why, "field": field }))
+            .map(|(field, why)| json!({ "reason": reason_of(why), "message": why, "field": field }))
             .collect();
-        error.details = json!({ "name": name, "kind": kind, "causes": causes });
+        error.details = json!({ "kind": kind, "causes": causes });
+        for (field, text) in [("name", name), ("group", group)] {
+            if !text.is_empty() {
+                error.details[field] = json!(text);
+            }
+        }
         error
     }
 
@@ -71,6 +87,13 @@ impl ApiError {
 
     pub(super) fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
+    }
+
+    /// Says with which token the rest of a list can be had all the same.
+    #[must_use]
+    pub(super) fn continued_with(mut self, token: String) -> Self {
+        self.continue_token = Some(token);
+        self
     }
 
     /// A version that the server that was asked has not reached, and did not reach while it was waited for.
@@ -111,11 +134,32 @@ impl ApiError {
             "reason": self.reason,
             "code": self.code,
         });
+        if let Some(token) = &self.continue_token {
+            status["metadata"]["continue"] = json!(token);
+        }
         if !self.details.is_null() {
             status["details"] = self.details.clone();
         }
         status
     }
+}
+
+/// The machine-readable form of what the description of a cause begins with.
+fn reason_of(why: &str) -> &'static str {
+    const REASONS: &[(&str, &str)] = &[
+        ("Duplicate value", "FieldValueDuplicate"),
+        ("Forbidden", "FieldValueForbidden"),
+        ("Not found", "FieldValueNotFound"),
+        ("Required value", "FieldValueRequired"),
+        ("Too long", "FieldValueTooLong"),
+        ("Too many", "FieldValueTooMany"),
+        ("Unsupported value", "FieldValueNotSupported"),
+    ];
+    if why.contains(" in body must be of type ") {
+        return "FieldValueTypeInvalid";
+    }
+    let found = REASONS.iter().find(|(beginning, _)| why.starts_with(beginning));
+    found.map_or("FieldValueInvalid", |(_, reason)| reason)
 }
 
 fn qualified(group: &str, plural: &str) -> String {

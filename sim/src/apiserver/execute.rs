@@ -3,17 +3,21 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    access,
+    access, binding,
     delete::{DeleteOptions, Deletion},
     error::ApiError,
+    eviction,
+    list::list,
     object::{items, meta},
     ownership::{Operation, Writer},
     patch::PatchKind,
     request::{Request, Target, Verb},
     resource::Resource,
+    scale::scale_of,
     selector::Selector,
     server::State,
     store::{Key, Store},
+    subresource::Subresource,
     write::Write,
 };
 
@@ -28,6 +32,13 @@ impl Reply {
     fn ok(body: Arc<Value>) -> Self {
         Self { code: 200, body }
     }
+
+    /// The answer to who asked for something to be done to an object.
+    fn done() -> Self {
+        let status =
+            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
+        Self { code: 201, body: Arc::new(status) }
+    }
 }
 
 impl State {
@@ -37,32 +48,56 @@ impl State {
             return Ok(Reply { code: 201, body: Arc::new(access::review(&self.denied, request)?) });
         }
         let resource = find_resource(&self.store, &request.target)?;
-        check_target(&resource, request)?;
+        let subresource = check_target(&resource, request)?;
         if matches!(request.verb, Verb::Get | Verb::List) {
-            return self.read(&resource, request);
+            return self.read(&resource, subresource, request);
         }
         let store = &mut self.store;
-        match request.verb {
-            Verb::Create => {
+        match (subresource, request.verb) {
+            (Some(Subresource::Binding), _) => {
+                binding::bind_as_asked(store, &key_of(&resource, &request.target), request)?;
+                Ok(Reply::done())
+            }
+            (Some(Subresource::Eviction), _) => {
+                eviction::evict(store, &resource, &key_of(&resource, &request.target), request)?;
+                Ok(Reply::done())
+            }
+            (_, Verb::Create) => {
                 let write = write_of(store, resource, request, Operation::Update);
                 Ok(Reply { code: 201, body: store.create(&write, request.json()?)? })
             }
-            Verb::Update => {
+            (_, Verb::Update) => {
                 let write = write_of(store, resource, request, Operation::Update);
-                Ok(Reply::ok(store.update(&write, request.json()?)?))
+                Ok(Reply::ok(match subresource {
+                    Some(Subresource::Scale) => Arc::new(store.update_scale(&write, request)?),
+                    _ => store.update(&write, request.json()?)?,
+                }))
             }
-            Verb::Patch => patch(store, resource, request),
-            Verb::Delete => delete(store, &resource, request),
-            Verb::DeleteCollection => delete_collection(store, &resource, request),
-            Verb::Get | Verb::List | Verb::Watch => Err(ApiError::method_not_allowed()),
+            (_, Verb::Patch) => patch(store, resource, subresource, request),
+            (_, Verb::Delete) => delete(store, &resource, request),
+            (_, Verb::DeleteCollection) => delete_collection(store, &resource, request),
+            (_, Verb::Get | Verb::List | Verb::Watch) => Err(ApiError::method_not_allowed()),
         }
     }
 
-    fn read(&self, resource: &Resource, request: &Request) -> Result<Reply, ApiError> {
+    fn read(
+        &self,
+        resource: &Resource,
+        subresource: Option<Subresource>,
+        request: &Request,
+    ) -> Result<Reply, ApiError> {
         let version = self.version_to_read(request)?;
-        Ok(Reply::ok(match request.verb {
-            Verb::Get => self.store.get_at(&key_of(resource, &request.target), version)?,
-            _ => Arc::new(list(&self.store, resource, request, version)?),
+        if request.verb == Verb::List {
+            return Ok(Reply::ok(Arc::new(list(&self.store, resource, request, version)?)));
+        }
+        let key = key_of(resource, &request.target);
+        Ok(Reply::ok(if subresource == Some(Subresource::Scale) {
+            let owner = self.store.get_at(&key, version);
+            let owner = owner
+                .map_err(|_| ApiError::not_found(&key.group, &format!("{}/scale", key.plural), &key.name))?;
+            Arc::new(scale_of(&owner))
+        } else {
+            self.store.get_at(&key, version)?
         }))
     }
 }
@@ -82,21 +117,22 @@ pub(super) fn selector_of(resource: &Resource, request: &Request) -> Result<Sele
     Selector::parse(resource, request.query.text("labelSelector"), request.query.text("fieldSelector"))
 }
 
-fn check_target(resource: &Resource, request: &Request) -> Result<(), ApiError> {
+/// The subresource that a request is about, if it is about one.
+fn check_target(resource: &Resource, request: &Request) -> Result<Option<Subresource>, ApiError> {
     let target = &request.target;
     let is_namespace_right = resource.namespaced || target.namespace.is_empty();
-    let is_status = target.subresource == "status" && resource.status;
-    if !is_namespace_right || !(target.subresource.is_empty() || is_status) {
+    let subresource = Subresource::of(resource, &target.subresource);
+    if !is_namespace_right || (subresource.is_none() && !target.subresource.is_empty()) {
         return Err(ApiError::no_such_path());
     }
     let needs_namespace = resource.namespaced && !matches!(request.verb, Verb::List | Verb::Watch);
     if needs_namespace && target.namespace.is_empty() {
         return Err(ApiError::method_not_allowed());
     }
-    if is_status && !matches!(request.verb, Verb::Get | Verb::Update | Verb::Patch) {
+    if subresource.is_some_and(|subresource| !subresource.allows(request.verb)) {
         return Err(ApiError::method_not_allowed());
     }
-    Ok(())
+    Ok(subresource)
 }
 
 fn key_of(resource: &Resource, target: &Target) -> Key {
@@ -118,73 +154,14 @@ fn write_of(store: &Store, resource: Arc<Resource>, request: &Request, operation
     }
 }
 
-/// The objects as they were at a version, or the next page of a list that was begun at another one.
-fn list(store: &Store, resource: &Resource, request: &Request, version: u64) -> Result<Value, ApiError> {
-    let selector = selector_of(resource, request)?;
-    let limit = request.query.number("limit")?.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
-    // What comes out of the cache comes whole.
-    let limit = if request.query.text("resourceVersion") == "0" { u64::MAX } else { limit };
-    let (version, after) = match request.query.text("continue") {
-        "" => (version, None),
-        token => {
-            let (version, after) = read_continue(token)?;
-            if version < store.compacted() {
-                return Err(ApiError::expired("The provided continue parameter is too old"));
-            }
-            (version, Some(after))
-        }
-    };
-    let mut selected = Vec::new();
-    let (mut next, mut remaining) = (String::new(), 0_u64);
-    // All pages are of the moment of the first.
-    for (key, object) in store.entries_at(resource, &request.target.namespace, version) {
-        let place = (key.namespace.clone(), key.name.clone());
-        if after.as_ref().is_some_and(|after| place <= *after) || !selector.matches(&object) {
-            continue;
-        }
-        if selected.len() as u64 == limit {
-            remaining += 1;
-            continue;
-        }
-        next = format!("{version}/{}/{}", key.namespace, key.name);
-        selected.push(if resource.custom { Value::clone(&object) } else { without_type(&object) });
-    }
-    let mut metadata = json!({ "resourceVersion": version.to_string() });
-    if remaining > 0 {
-        metadata["continue"] = json!(next);
-        if selector.selects_all() {
-            metadata["remainingItemCount"] = json!(remaining);
-        }
-    }
-    Ok(json!({
-        "kind": format!("{}List", resource.kind),
-        "apiVersion": resource.api_version(),
-        "metadata": metadata,
-        "items": selected,
-    }))
-}
-
-/// Items of built-in kinds leave out what their list says of them all.
-fn without_type(object: &Value) -> Value {
-    let mut fields = object.as_object().cloned().unwrap_or_default();
-    fields.remove("kind");
-    fields.remove("apiVersion");
-    Value::Object(fields)
-}
-
-fn read_continue(token: &str) -> Result<(u64, (String, String)), ApiError> {
-    let mut parts = token.splitn(3, '/');
-    match (parts.next().and_then(|version| version.parse().ok()), parts.next(), parts.next()) {
-        (Some(version), Some(namespace), Some(name)) => {
-            Ok((version, (namespace.to_owned(), name.to_owned())))
-        }
-        _ => Err(ApiError::bad_request("continue key is not valid")),
-    }
-}
-
-fn patch(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Result<Reply, ApiError> {
+fn patch(
+    store: &mut Store,
+    resource: Arc<Resource>,
+    subresource: Option<Subresource>,
+    request: &Request,
+) -> Result<Reply, ApiError> {
     let kind = match request.content_type.split(';').next().unwrap_or_default().trim() {
-        "application/apply-patch+yaml" => return apply(store, resource, request),
+        "application/apply-patch+yaml" => return apply(store, resource, subresource, request),
         "application/merge-patch+json" => PatchKind::Merge,
         "application/json-patch+json" => PatchKind::Json,
         "application/strategic-merge-patch+json" if !resource.custom => PatchKind::Strategic,
@@ -192,20 +169,37 @@ fn patch(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Resul
     };
     if request.query.flag("force") {
         let why = "Forbidden: may not be specified for non-apply patch".to_owned();
-        return Err(ApiError::invalid("PatchOptions", "", &[("force".to_owned(), why)]));
+        return Err(ApiError::invalid(("meta.k8s.io", "PatchOptions"), "", &[("force".to_owned(), why)]));
     }
     let write = write_of(store, resource, request, Operation::Update);
-    Ok(Reply::ok(store.patch(&write, kind, &request.json()?)?))
+    let patch = request.json()?;
+    Ok(Reply::ok(match subresource {
+        Some(Subresource::Scale) => Arc::new(store.patch_scale(&write, kind, &patch)?),
+        _ => store.patch(&write, kind, &patch)?,
+    }))
 }
 
-fn apply(store: &mut Store, resource: Arc<Resource>, request: &Request) -> Result<Reply, ApiError> {
+fn apply(
+    store: &mut Store,
+    resource: Arc<Resource>,
+    subresource: Option<Subresource>,
+    request: &Request,
+) -> Result<Reply, ApiError> {
     if request.query.text("fieldManager").is_empty() {
         let why = "Required value: is required for apply patch".to_owned();
-        return Err(ApiError::invalid("PatchOptions", "", &[("fieldManager".to_owned(), why)]));
+        return Err(ApiError::invalid(
+            ("meta.k8s.io", "PatchOptions"),
+            "",
+            &[("fieldManager".to_owned(), why)],
+        ));
     }
     let write = write_of(store, resource, request, Operation::Apply);
     // Clients written in Rust send the configuration as JSON, which is YAML too; other YAML is not read.
-    let (body, created) = store.apply(&write, request.json()?, request.query.flag("force"))?;
+    let (configuration, force) = (request.json()?, request.query.flag("force"));
+    if subresource == Some(Subresource::Scale) {
+        return Ok(Reply::ok(Arc::new(store.apply_scale(&write, &configuration, force)?)));
+    }
+    let (body, created) = store.apply(&write, configuration, force)?;
     Ok(Reply { code: if created { 201 } else { 200 }, body })
 }
 

@@ -32,34 +32,79 @@ impl Freshness {
         let version = request.query.number("resourceVersion")?;
         match request.verb {
             Verb::List => Self::of_list(request, version),
-            // It begins after its version, whenever that is: nothing is waited for.
-            Verb::Watch if version.is_some() && !request.query.flag("sendInitialEvents") => {
-                Ok(Self::NotOlderThan(0))
-            }
+            Verb::Watch => Self::of_watch(request, version),
             _ => Ok(version.map_or(Self::Latest, Self::NotOlderThan)),
         }
     }
 
     fn of_list(request: &Request, version: Option<u64>) -> Result<Self, ApiError> {
-        let refused = |why: String| {
-            Err(ApiError::invalid("ListOptions", "", &[("resourceVersionMatch".to_owned(), why)]))
-        };
+        let wanted = request.query.text("resourceVersionMatch");
+        let continues = !request.query.text("continue").is_empty();
+        if !request.query.text("sendInitialEvents").is_empty() {
+            return refused("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list");
+        }
+        check_match(wanted, version)?;
+        if continues && !wanted.is_empty() {
+            let why = "Forbidden: resourceVersionMatch is forbidden when continue is provided";
+            return refused(MATCH, why);
+        }
+        if continues && version.is_some_and(|version| version > 0) {
+            let message = "specifying resource version is not allowed when using continue";
+            return Err(ApiError::bad_request(message));
+        }
         let limited = request.query.number("limit")?.is_some_and(|limit| limit > 0);
-        match (version, request.query.text("resourceVersionMatch")) {
-            (None, "") => Ok(Self::Latest),
-            (None, _) => refused(
-                "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned(),
-            ),
-            (Some(0), "Exact") => refused(
-                "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"".to_owned(),
-            ),
-            (Some(version), "Exact") => Ok(Self::Exact(version)),
+        Ok(match (version, wanted) {
+            (None, _) => Self::Latest,
+            (Some(version), "Exact") => Self::Exact(version),
             // Older than the parameter: a page of a version was of that version.
-            (Some(version), "") if limited && version > 0 => Ok(Self::Exact(version)),
-            (Some(version), "" | "NotOlderThan") => Ok(Self::NotOlderThan(version)),
-            (_, other) => refused(format!(
+            (Some(version), "") if limited && version > 0 => Self::Exact(version),
+            (Some(version), _) => Self::NotOlderThan(version),
+        })
+    }
+
+    fn of_watch(request: &Request, version: Option<u64>) -> Result<Self, ApiError> {
+        let wanted = request.query.text("resourceVersionMatch");
+        if request.query.text("sendInitialEvents").is_empty() {
+            if !wanted.is_empty() {
+                let why = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+                return refused(MATCH, why);
+            }
+        } else if wanted != "NotOlderThan" {
+            let why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            return refused(MATCH, why);
+        }
+        // It begins after its version, whenever that is: nothing is waited for.
+        let begins_after = version.is_some() && !request.query.flag("sendInitialEvents");
+        Ok(if begins_after {
+            Self::NotOlderThan(0)
+        } else {
+            version.map_or(Self::Latest, Self::NotOlderThan)
+        })
+    }
+}
+
+const MATCH: &str = "resourceVersionMatch";
+
+fn refused<T>(field: &str, why: &str) -> Result<T, ApiError> {
+    let cause = (field.to_owned(), why.to_owned());
+    Err(ApiError::invalid(("meta.k8s.io", "ListOptions"), "", &[cause]))
+}
+
+/// Whether a match of a list is one, and can be of this version.
+fn check_match(wanted: &str, version: Option<u64>) -> Result<(), ApiError> {
+    match (wanted, version) {
+        ("", _) | ("NotOlderThan", Some(_)) | ("Exact", Some(1..)) => Ok(()),
+        ("Exact", Some(0)) => {
+            refused(MATCH, "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+        }
+        ("NotOlderThan" | "Exact", None) => {
+            refused(MATCH, "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
+        }
+        (other, _) => {
+            let why = format!(
                 "Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
-            )),
+            );
+            refused(MATCH, &why)
         }
     }
 }

@@ -135,6 +135,19 @@ impl Request {
         serde_json::from_slice(&self.body)
             .map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))
     }
+
+    /// The body as JSON, of a kind that is not that of the path's resource; it need not say which.
+    pub(super) fn json_of(&self, api_versions: &[&str], kind: &str) -> Result<Value, ApiError> {
+        let body = self.json()?;
+        let is = |field: &str, known: &[&str]| body[field].as_str().is_none_or(|said| known.contains(&said));
+        if !body.is_object() || !is("apiVersion", api_versions) || !is("kind", &[kind]) {
+            let given = format!("{} {}", body["apiVersion"], body["kind"]);
+            let message =
+                format!("the body of the request must be a {kind} of {api_versions:?}, not {given}");
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(body)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use ms2m::api::StatefulMigration;
 
 use serde_json::{Value, json};
 
-use super::rules::Rules;
+use super::{rules::Rules, subresource::Subresource};
 
 /// One kind of object that the server knows, in its one served version.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ impl Resource {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// How an error names its kind.
+    pub(super) fn group_kind(&self) -> (&str, &str) {
+        (&self.group, &self.kind)
+    }
+
     /// What the discovery documents say about it.
     pub(super) fn discovery(&self) -> Vec<Value> {
         let entry = |name: String, verbs: &[&str]| {
@@ -44,8 +49,16 @@ impl Resource {
         };
         let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
         let mut entries = vec![entry(self.plural.clone(), &verbs)];
-        if self.status {
-            entries.push(entry(format!("{}/status", self.plural), &["get", "patch", "update"]));
+        for subresource in Subresource::all_of(self) {
+            let mut own = entry(format!("{}/{}", self.plural, subresource.name()), subresource.verbs());
+            if let Some((group, version, kind)) = subresource.body() {
+                own["kind"] = json!(kind);
+                if group != self.group {
+                    own["group"] = json!(group);
+                    own["version"] = json!(version);
+                }
+            }
+            entries.push(own);
         }
         entries
     }

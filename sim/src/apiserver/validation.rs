@@ -4,11 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{
-    object::{items, meta},
-    rules,
-    selector::matches_label_selector,
-};
+use super::{definition, object::items, selector::matches_label_selector};
 
 /// A field, and what is wrong with it.
 type Cause = (String, String);
@@ -19,7 +15,7 @@ pub(super) fn of_new(kind: &str, object: &Value) -> Vec<Cause> {
         "Pod" => pod_spec("spec", &object["spec"]),
         "Job" => job(&object["spec"]["template"]["spec"]),
         "Deployment" | "ReplicaSet" | "StatefulSet" => owner_of_pods(&object["spec"]),
-        "CustomResourceDefinition" => definition(object),
+        "CustomResourceDefinition" => definition::causes(object),
         _ => Vec::new(),
     }
 }
@@ -102,30 +98,6 @@ fn settled_parts_of_a_stateful_set(live: &Value, spec: &Value) -> Vec<Cause> {
                'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
                'minReadySeconds' are forbidden";
     vec![cause("spec", why)]
-}
-
-fn definition(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let spec = &object["spec"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let expected = format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"]));
-    if meta(object, "name") != expected {
-        causes.push(cause(
-            "metadata.name",
-            &format!("Invalid value: must be spec.names.plural+\".\"+spec.group, {expected}"),
-        ));
-    }
-    for (index, version) in items(&spec["versions"]).iter().enumerate() {
-        if !version["schema"]["openAPIV3Schema"].is_object() {
-            causes.push(cause(
-                &format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "Required value: schemas are required",
-            ));
-        }
-        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        causes.extend(rules::unreadable(&version["schema"]["openAPIV3Schema"], &path));
-    }
-    causes
 }
 
 fn immutable(live: &Value, object: &Value) -> Vec<Cause> {

@@ -18,7 +18,7 @@ use super::{
 pub(super) struct Write {
     pub(super) resource: Arc<Resource>,
     pub(super) key: Key,
-    /// Empty, or `status`.
+    /// Empty for the object itself, or `status` or `scale`.
     pub(super) subresource: String,
     pub(super) writer: Writer,
     /// Answer as if, and write nothing.
@@ -85,7 +85,7 @@ impl Store {
                     "metadata.name".to_owned(),
                     "Required value: name or generateName is required".to_owned(),
                 );
-                return Err(ApiError::invalid(&write.resource.kind, "", &[cause]));
+                return Err(ApiError::invalid(write.resource.group_kind(), "", &[cause]));
             }
             name = format!("{prefix}{}", self.identities.suffix());
             set_meta(&mut object, "name", json!(name));
@@ -97,7 +97,11 @@ impl Store {
             let why = format!(
                 "Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
             );
-            return Err(ApiError::invalid(&write.resource.kind, &name, &[("metadata.name".to_owned(), why)]));
+            return Err(ApiError::invalid(
+                write.resource.group_kind(),
+                &name,
+                &[("metadata.name".to_owned(), why)],
+            ));
         }
         let namespace = meta(&object, "namespace");
         if !namespace.is_empty() && namespace != write.key.namespace {
@@ -162,7 +166,7 @@ impl Store {
                 "metadata.resourceVersion".to_owned(),
                 "Invalid value: 0: must be specified for an update".to_owned(),
             );
-            return Err(ApiError::invalid(&write.resource.kind, &write.key.name, &[cause]));
+            return Err(ApiError::invalid(write.resource.group_kind(), &write.key.name, &[cause]));
         }
         self.replace(write, &live, object)
     }
@@ -257,7 +261,12 @@ impl Store {
     }
 
     /// The common end of update, patch and apply.
-    fn replace(&mut self, write: &Write, live: &Arc<Value>, proposed: Value) -> Result<Arc<Value>, ApiError> {
+    pub(super) fn replace(
+        &mut self,
+        write: &Write,
+        live: &Arc<Value>,
+        proposed: Value,
+    ) -> Result<Arc<Value>, ApiError> {
         check_preconditions(write, live, &proposed)?;
         let resource = &write.resource;
         let mut object = carried_over(write, live, proposed);
@@ -398,7 +407,11 @@ fn check_finalizers(write: &Write, live: &Value, object: &Value) -> Result<(), A
     let why = format!(
         "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
     );
-    Err(ApiError::invalid(&write.resource.kind, &write.key.name, &[("metadata.finalizers".to_owned(), why)]))
+    Err(ApiError::invalid(
+        write.resource.group_kind(),
+        &write.key.name,
+        &[("metadata.finalizers".to_owned(), why)],
+    ))
 }
 
 /// Whether what somebody wants of the object has changed, and not only what is said about it.

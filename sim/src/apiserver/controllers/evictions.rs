@@ -3,8 +3,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{MANAGER, conditions::set_condition, pods, taints::tolerations_of};
+use super::{MANAGER, pods, taints::tolerations_of};
 use crate::apiserver::{
+    conditions::set_condition,
     object::{is_terminating, items, meta},
     store::{Key, Store},
 };

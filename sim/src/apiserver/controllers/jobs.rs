@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     MANAGER,
-    conditions::{is_ready, set_condition},
     pods::{self, is_over, phase},
 };
 use crate::apiserver::{
+    conditions::{is_ready, set_condition},
     delete::is_owned_by,
     error::ApiError,
     object::{finalizers, is_terminating, items, meta, set_meta},

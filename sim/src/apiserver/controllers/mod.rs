@@ -15,12 +15,15 @@ use jiff::Timestamp;
 use super::store::Store;
 
 mod claims;
-mod conditions;
 mod deployments;
 mod evictions;
 mod garbage;
 mod jobs;
+mod node_affinity;
+mod node_fit;
 mod nodes;
+mod owner_references;
+mod pod_requests;
 mod pods;
 mod replica_sets;
 mod scheduler;

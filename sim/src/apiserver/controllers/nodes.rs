@@ -1,11 +1,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{
-    MANAGER,
-    conditions::{is_ready, set_condition},
-};
+use super::MANAGER;
 use crate::apiserver::{
+    conditions::{is_ready, set_condition},
     object::meta,
     store::{Key, Store},
 };

@@ -88,8 +88,13 @@ pub(super) fn create(
 
 /// Asks for an object's deletion. It can only be gone already, and then there is nothing left to do.
 pub(super) fn delete(store: &mut Store, key: &Key) {
+    delete_with(store, key, &DeleteOptions::background());
+}
+
+/// The same, and says what becomes of its dependents.
+pub(super) fn delete_with(store: &mut Store, key: &Key, options: &DeleteOptions) {
     let Some(resource) = store.catalogue.get(&key.group, &key.plural).cloned() else { return };
-    if let Err(error) = store.delete(&resource, key, &DeleteOptions::background()) {
+    if let Err(error) = store.delete(&resource, key, options) {
         tracing::debug!(target: "apiserver", %error, "it was gone already");
     }
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{
     claims,
-    conditions::is_ready,
     pods::{self, is_active},
 };
 use crate::apiserver::{
+    conditions::is_ready,
     object::{is_terminating, meta, set_meta},
     store::{Key, Store},
 };

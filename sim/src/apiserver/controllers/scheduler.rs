@@ -1,17 +1,22 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{conditions::set_condition, taints};
+use super::node_fit::{obstacle, verdict};
 use crate::apiserver::{
+    binding::bind,
+    conditions::set_condition,
     object::{is_terminating, meta},
     store::{Key, Store},
 };
 
 const MANAGER: &str = "kube-scheduler";
 
-/// Gives each waiting pod the first node by name that it fits on: one with the labels that its node selector names, and
-/// without a taint that it does not tolerate. Affinity and resources are not looked at.
+/// Binds each waiting pod to the first node by name that it fits on, or says why there is none; it is tried again whenever
+/// something changes.
+///
+/// A real scheduler chooses among the nodes that fit by scores; affinity between pods, spreading, volumes, ports and
+/// preferences are not looked at, and no pod makes room for another.
 pub(super) fn bind_pods(store: &mut Store) {
     let waiting: Vec<(Key, Arc<Value>)> = store
         .entries("", "pods", "")
@@ -20,25 +25,22 @@ pub(super) fn bind_pods(store: &mut Store) {
         .collect();
     for (key, pod) in waiting {
         let nodes = store.list("", "nodes", "");
-        let chosen = nodes.iter().find(|node| obstacle(node, &pod).is_none());
-        let now = store.stamp();
-        let condition = match chosen {
-            Some(_) => json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": now }),
-            None => json!({
-                "type": "PodScheduled",
-                "status": "False",
-                "reason": "Unschedulable",
-                "message": obstacles(&nodes, &pod),
-                "lastTransitionTime": now,
-            }),
-        };
-        let node = chosen.map(|node| meta(node, "name").to_owned());
-        store.rewrite(&key, MANAGER, "", |pod| {
-            if let Some(node) = node {
-                pod["spec"]["nodeName"] = json!(node);
+        let mut obstacles = Vec::new();
+        let chosen = nodes.iter().find(|node| match obstacle(store, node, &pod) {
+            Some(found) => {
+                obstacles.push(found);
+                false
             }
-            set_condition(pod, condition);
+            None => true,
         });
+        match chosen {
+            Some(node) => {
+                if let Err(error) = bind(store, &key, meta(node, "name"), &Value::Null) {
+                    tracing::debug!(target: "apiserver", %error, "the pod was not bound");
+                }
+            }
+            None => refuse(store, &key, &verdict(&nodes, &obstacles)),
+        }
     }
 }
 
@@ -48,34 +50,13 @@ fn is_waiting(pod: &Value) -> bool {
         && !is_terminating(pod)
 }
 
-/// Why a pod does not fit on a node, in the scheduler's words.
-fn obstacle(node: &Value, pod: &Value) -> Option<String> {
-    if node["spec"]["unschedulable"] == true || is_terminating(node) {
-        return Some("node(s) were unschedulable".to_owned());
-    }
-    if !has_labels(node, &pod["spec"]["nodeSelector"]) {
-        return Some("node(s) didn't match Pod's node affinity/selector".to_owned());
-    }
-    let taint = taints::keeping_off(node, pod)?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Some(format!("node(s) had untolerated taint {{{}: {}}}", text(&taint["key"]), text(&taint["value"])))
-}
-
-/// How many nodes there are for how many reasons not to take it.
-fn obstacles(nodes: &[Arc<Value>], pod: &Value) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for obstacle in nodes.iter().filter_map(|node| obstacle(node, pod)) {
-        *counts.entry(obstacle).or_default() += 1;
-    }
-    let mut all: Vec<String> = counts.into_iter().map(|(why, count)| format!("{count} {why}")).collect();
-    all.sort_unstable();
-    match all.as_slice() {
-        [] => "no nodes available to schedule pods".to_owned(),
-        all => format!("0/{} nodes are available: {}.", nodes.len(), all.join(", ")),
-    }
-}
-
-fn has_labels(node: &Value, selector: &Value) -> bool {
-    let labels = &node["metadata"]["labels"];
-    selector.as_object().into_iter().flatten().all(|(name, value)| labels.get(name) == Some(value))
+fn refuse(store: &mut Store, key: &Key, message: &str) {
+    let condition = json!({
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastTransitionTime": store.stamp(),
+    });
+    store.rewrite(key, MANAGER, "status", |pod| set_condition(pod, condition));
 }

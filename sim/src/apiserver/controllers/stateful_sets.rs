@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{
     MANAGER, claims,
-    conditions::is_ready,
     pods::{self, is_over},
     template_hash::template_hash,
 };
 use crate::apiserver::{
+    conditions::is_ready,
     object::{child, is_terminating, meta, set_meta},
     store::{Key, Store},
 };

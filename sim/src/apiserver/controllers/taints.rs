@@ -4,8 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::{MANAGER, conditions::readiness};
+use super::MANAGER;
 use crate::apiserver::{
+    conditions::readiness,
     object::items,
     store::{Key, Store},
 };
@@ -15,7 +16,7 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// The kubelet has fallen silent.
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 /// Somebody has cordoned the node.
-const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+pub(super) const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// Gives each node the taints that its state asks for, and takes those away that it does not ask for any more. A node that
 /// has said nothing of itself keeps those it came with.

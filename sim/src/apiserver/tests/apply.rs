@@ -164,7 +164,9 @@ async fn applying_the_spec_of_a_running_pod_again_leaves_the_defaults_and_its_no
     server
         .create(json!({
             "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-a", "labels": { "zone": "west" } },
-            "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
+            "status": {
+                "conditions": [{ "type": "Ready", "status": "True" }], "allocatable": { "pods": "110" },
+            },
         }))
         .unwrap();
     let bound = super::world::eventually("the pod is bound", || {

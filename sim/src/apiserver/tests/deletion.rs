@@ -159,3 +159,59 @@ async fn a_collection_is_deleted_by_selector() {
     maps(&server).delete_collection(&DeleteParams::default(), &selected).await.unwrap();
     assert_eq!(names(&server), ["b"]);
 }
+
+fn owned_by_both(one: &ConfigMap, other: &ConfigMap, name: &str) -> Value {
+    let mut metadata = owned_by(one, name);
+    let more = owned_by(other, name)["ownerReferences"][0].clone();
+    metadata["ownerReferences"].as_array_mut().unwrap().push(more);
+    metadata
+}
+
+async fn owners(server: &ApiServer, name: &str) -> Vec<String> {
+    let object = maps(server).get(name).await.unwrap();
+    object.owner_references().iter().map(|reference| reference.name.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependent_with_another_owner_that_lives_forgets_the_one_that_is_gone() {
+    for params in [DeleteParams::background(), DeleteParams::foreground()] {
+        let server = server();
+        let gone = create(&server, json!({ "name": "gone" })).await;
+        let lives = create(&server, json!({ "name": "lives" })).await;
+        create(&server, owned_by_both(&gone, &lives, "shared")).await;
+        create(&server, owned_by(&gone, "own")).await;
+        maps(&server).delete("gone", &params).await.unwrap();
+        eventually("what is its own goes with it", || (names(&server) == ["lives", "shared"]).then_some(()))
+            .await;
+        assert_eq!(owners(&server, "shared").await, ["lives"], "{params:?}");
+        maps(&server).delete("lives", &params).await.unwrap();
+        eventually("the last owner takes it along", || names(&server).is_empty().then_some(())).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_waits_only_for_dependents_that_say_that_they_block_it() {
+    let server = server();
+    let owner = create(&server, json!({ "name": "owner" })).await;
+    let mut child = owned_by(&owner, "child");
+    child["finalizers"] = json!(["ms2m.io/cleanup"]);
+    child["ownerReferences"][0]["blockOwnerDeletion"] = json!(false);
+    create(&server, child).await;
+    maps(&server).delete("owner", &DeleteParams::foreground()).await.unwrap();
+    eventually("it is not waited for", || (names(&server) == ["child"]).then_some(())).await;
+    let child = maps(&server).get("child").await.unwrap();
+    assert!(child.metadata.deletion_timestamp.is_some(), "it is to go all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_in_another_namespace_is_none() {
+    let server = server();
+    let namespaces: Api<Namespace> = Api::all(client(&server));
+    let shop = from(json!({ "metadata": { "name": "shop" } }));
+    namespaces.create(&PostParams::default(), &shop).await.unwrap();
+    let owner = create(&server, json!({ "name": "owner" })).await;
+    let elsewhere: Api<ConfigMap> = Api::namespaced(client(&server), "shop");
+    let stray = from(json!({ "metadata": owned_by(&owner, "stray") }));
+    elsewhere.create(&PostParams::default(), &stray).await.unwrap();
+    eventually("it is collected", || (names(&server) == ["owner"]).then_some(())).await;
+}

@@ -146,7 +146,9 @@ async fn a_pod_stays_pending_with_a_reason_until_a_ready_node_matches() {
     let node = |name: &str, zone: &str, ready: &str| {
         json!({
             "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": { "zone": zone } },
-            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
+            "status": {
+                "conditions": [{ "type": "Ready", "status": ready }], "allocatable": { "pods": "110" },
+            },
         })
     };
     server.create(node("a", "east", "True")).unwrap();

@@ -10,5 +10,6 @@ mod owners;
 mod proxy;
 mod replica;
 mod rules;
+mod subresources;
 mod watch;
 pub(crate) mod world;

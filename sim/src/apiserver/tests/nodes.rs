@@ -24,7 +24,9 @@ async fn register(server: &ApiServer, name: &str) {
     server
         .create(json!({
             "apiVersion": "v1", "kind": "Node", "metadata": { "name": name },
-            "status": { "conditions": ready },
+            "status": {
+                "conditions": ready, "allocatable": { "cpu": "4", "memory": "16Gi", "pods": "110" },
+            },
         }))
         .unwrap();
     let renewed = server.lock().store.now().to_string();
@@ -173,7 +175,9 @@ async fn a_pod_waits_for_a_node_that_it_fits_on_and_says_what_each_lacks() {
     let said = eventually("it says why", || unscheduled(&server, "choosy")).await;
     assert_eq!(
         said,
-        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector."
+        "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
+         1 node(s) had untolerated taint {gpu: }, 1 node(s) were unschedulable. \
+         preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     );
     change("node-b", json!({ "metadata": { "labels": { "zone": "1" } } })).await;
     let wants_gpu = "1 node(s) had untolerated taint {gpu: }";
@@ -201,4 +205,52 @@ async fn nothing_new_is_put_on_a_silent_node_but_what_names_it() {
     come_back(&server, "node-a").await;
     eventually("it is put there", || (the_pod(&server, "new")["spec"]["nodeName"] == "node-a").then_some(()))
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_waits_until_there_is_room_for_what_it_asks_for() {
+    let server = server();
+    register(&server, "node-a").await;
+    let asking = |name: &str, cpu: &str, memory: &str| {
+        let mut pod = pod(name, None, &json!([]));
+        pod["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": cpu, "memory": memory } });
+        pod
+    };
+    let is_placed = |name: &str| (the_pod(&server, name)["spec"]["nodeName"] == "node-a").then_some(());
+    server.create(asking("first", "2500m", "1Gi")).unwrap();
+    eventually("there is room for one", || is_placed("first")).await;
+    server.create(asking("second", "2", "16Gi")).unwrap();
+    let said = eventually("the second waits", || unscheduled(&server, "second")).await;
+    assert_eq!(
+        said,
+        "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. \
+         preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    );
+    server.create(asking("giant", "5", "1Mi")).unwrap();
+    let said = eventually("there never is room", || unscheduled(&server, "giant")).await;
+    assert!(said.ends_with("1 Preemption is not helpful for scheduling."), "{said}");
+    server.force_delete("", "pods", "default", "first");
+    eventually("it is tried again", || is_placed("second")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_node_takes_no_pod_and_one_that_is_named_by_affinity_is_taken() {
+    let server = server();
+    register(&server, "node-a").await;
+    register(&server, "node-b").await;
+    let nodes: Api<Node> = Api::all(client(&server));
+    let full = json!({ "status": { "allocatable": { "pods": "0" } } });
+    nodes.patch_status("node-a", &PatchParams::default(), &Patch::Merge(full)).await.unwrap();
+    let mut bound = pod("bound", None, &json!([]));
+    let named = json!({ "key": "metadata.name", "operator": "In", "values": ["node-a"] });
+    let required = json!({ "nodeSelectorTerms": [{ "matchFields": [named] }] });
+    bound["spec"]["affinity"] =
+        json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": required } });
+    server.create(bound).unwrap();
+    let said = eventually("it waits", || unscheduled(&server, "bound")).await;
+    let both = "1 Too many pods, 1 node(s) didn't match Pod's node affinity/selector.";
+    assert!(said.contains(both), "{said}");
+    server.create(pod("free", None, &json!([]))).unwrap();
+    let free = || (the_pod(&server, "free")["spec"]["nodeName"] == "node-b").then_some(());
+    eventually("the other one has room", free).await;
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::apiserver::object::items;
+use super::object::items;
 
-/// Puts a condition into the status, in the place of one of the same type. What says the same already stays.
-pub(super) fn set_condition(object: &mut Value, condition: Value) {
+/// Puts a condition into the status, in the place of one of the same type. What says the same already stays, and the time
+/// of the last transition moves only with the status.
+pub(super) fn set_condition(object: &mut Value, mut condition: Value) {
     let mut conditions = items(&object["status"]["conditions"]).to_vec();
     match conditions.iter_mut().find(|present| present["type"] == condition["type"]) {
         Some(present)
@@ -15,7 +16,12 @@ pub(super) fn set_condition(object: &mut Value, condition: Value) {
         {
             return;
         }
-        Some(present) => *present = condition,
+        Some(present) => {
+            if present["status"] == condition["status"] && present["lastTransitionTime"].is_string() {
+                condition["lastTransitionTime"] = present["lastTransitionTime"].take();
+            }
+            *present = condition;
+        }
         None => conditions.push(condition),
     }
     object["status"]["conditions"] = json!(conditions);
