@@ -45,7 +45,7 @@ echo 'tester,tester,tester,system:masters' > "$work/tokens.csv"
   --cert-dir="$work" --token-auth-file="$work/tokens.csv" --authorization-mode=RBAC \
   --service-cluster-ip-range=10.99.0.0/16 --service-account-issuer="https://127.0.0.1:$port" \
   --service-account-key-file="$work/accounts.pub" --service-account-signing-key-file="$work/accounts.key" \
-  --disable-admission-plugins=ServiceAccount > "$work/server.log" 2>&1 &
+  --disable-admission-plugins=ServiceAccount --etcd-compaction-interval=4s > "$work/server.log" 2>&1 &
 server=$!
 
 cat > "$work/kubeconfig" <<CONFIGURATION

@@ -234,3 +234,56 @@ pub(super) async fn who_may_try_again_is_told_when_in_a_header(rig: &Rig) {
     assert_eq!(body["details"]["retryAfterSeconds"].to_string(), header);
     assert_ne!(header, "0");
 }
+
+fn quoted(token: &str) -> String {
+    form_urlencoded::byte_serialize(token.as_bytes()).collect()
+}
+
+/// A first page of one widget out of three, and how to go on.
+async fn begun(rig: &Rig, widgets: &Widgets<'_>) -> (Value, String) {
+    for name in ["a", "b", "c"] {
+        widgets.create(name, json!({"size": 1})).await;
+    }
+    let first = rig.get(&format!("{}?limit=1", widgets.all())).await.object();
+    let token = first["metadata"]["continue"].as_str().expect("a token").to_owned();
+    (first, quoted(&token))
+}
+
+pub(super) async fn a_token_of_a_forgotten_version_is_gone_and_brings_another(rig: &Rig) {
+    let widgets = Widgets::define(rig).await;
+    let (first, token) = begun(rig, &widgets).await;
+    rig.delete(&widgets.one("c"), json!({})).await.object();
+    widgets.create("d", json!({"size": 1})).await;
+    rig.forgotten_version();
+    let next = format!("{}?limit=1&continue={token}", widgets.all());
+    let gone = rig.eventually(&next, |answer| answer.code == 410).await;
+    gone.refused(StatusCode::GONE, "Expired");
+    let other = quoted(gone.body["metadata"]["continue"].as_str().expect("another token"));
+    let rest = rig.get(&format!("{}?continue={other}", widgets.all())).await.object();
+    assert_eq!(names(&rest), ["b", "d"], "as it is now");
+    let exactly = format!("resourceVersionMatch=Exact&resourceVersion={}", version(&first));
+    let refused = rig.get(&format!("{}?{exactly}", widgets.all())).await;
+    refused.refused(StatusCode::GONE, "Expired");
+    assert_eq!(refused.body["metadata"].get("continue"), None);
+}
+
+pub(super) async fn what_is_continued_has_its_version_already(rig: &Rig) {
+    let widgets = Widgets::define(rig).await;
+    let (first, token) = begun(rig, &widgets).await;
+    let next = format!("{}?limit=1&continue={token}", widgets.all());
+    let at = version(&first);
+    let refused = rig.get(&format!("{next}&resourceVersion={at}")).await;
+    refused.refused(StatusCode::BAD_REQUEST, "BadRequest");
+    let refused = rig.get(&format!("{next}&resourceVersion={at}&resourceVersionMatch=Exact")).await;
+    refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+    let rest = rig.get(&format!("{next}&resourceVersion=0")).await.object();
+    assert_eq!(names(&rest), ["b"]);
+}
+
+pub(super) async fn a_match_that_does_not_exist_is_invalid(rig: &Rig) {
+    let refused = rig.get(&rig.core("configmaps?resourceVersionMatch=Roughly&resourceVersion=1")).await;
+    refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+    let refused =
+        rig.get(&rig.core("configmaps?watch=true&resourceVersionMatch=Exact&resourceVersion=1")).await;
+    refused.refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+}

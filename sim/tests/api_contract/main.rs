@@ -22,6 +22,8 @@ mod owners;
 mod patches;
 mod rig;
 mod rules;
+mod schemas;
+mod subresources;
 mod updates;
 mod watches;
 
@@ -118,7 +120,10 @@ contract! {
         no_list_is_exactly_of_any_version,
         a_version_that_is_not_reached_yet_is_waited_for_and_then_a_timeout,
         an_object_is_waited_for_like_a_list,
-        who_may_try_again_is_told_when_in_a_header;
+        who_may_try_again_is_told_when_in_a_header,
+        a_token_of_a_forgotten_version_is_gone_and_brings_another,
+        what_is_continued_has_its_version_already,
+        a_match_that_does_not_exist_is_invalid;
     watches:
         a_watch_tells_what_happened_after_its_version,
         a_watch_tells_what_happens_while_it_is_open,
@@ -173,6 +178,14 @@ contract! {
         a_version_that_is_not_served_is_not_found,
         a_definition_takes_its_objects_along,
         discovery_knows_a_defined_kind;
+    schemas:
+        limits_may_be_excluded_and_numbers_multiples,
+        objects_have_as_many_properties_as_they_may,
+        texts_have_the_format_that_is_known_and_any_other,
+        nothing_is_in_a_set_or_a_map_twice,
+        alternatives_are_held_against_an_object,
+        a_cause_says_what_kind_of_error_it_is,
+        a_definition_does_not_ask_for_unique_items;
     rules:
         a_rule_is_held_against_a_new_object,
         a_rule_sees_what_a_default_filled_in,
@@ -210,6 +223,14 @@ contract! {
         an_owners_selector_is_settled,
         an_owner_may_be_scaled_and_that_is_a_generation,
         the_status_of_an_owner_is_its_controllers;
+    subresources:
+        a_binding_puts_a_pod_on_a_node_once,
+        a_binding_is_of_a_pod_that_is_there_and_stays,
+        an_eviction_deletes_a_pod_with_its_grace,
+        an_eviction_names_the_pod_of_its_path,
+        a_scale_says_how_many_pods_an_owner_wants,
+        a_scale_is_replaced_and_patched,
+        a_scale_is_not_below_nothing_and_not_of_nothing;
     discovery:
         the_server_says_its_version,
         the_server_says_when_it_is_ready,

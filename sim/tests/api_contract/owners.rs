@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-const KINDS: [(&str, &str); 3] =
+pub(super) const KINDS: [(&str, &str); 3] =
     [("Deployment", "deployments"), ("ReplicaSet", "replicasets"), ("StatefulSet", "statefulsets")];
 
-fn owner(kind: &str, name: &str) -> Value {
+pub(super) fn owner(kind: &str, name: &str) -> Value {
     let mut owner = json!({
         "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name},
         "spec": {
