@@ -123,6 +123,8 @@ impl Witness {
                     Some(missing) => self.lacks(round, &missing),
                     None => {
                         self.lacking = None;
+                        // What closes before anybody looks need not be told.
+                        self.gap_now = false;
                         self.complete_now = Some(round);
                     }
                 }
