@@ -77,7 +77,9 @@ impl Turn<'_> {
         let same_reader =
             session(before) == session(status) && handover(before).round_session == session(before);
         let over = cleanup(status).drained || status.phase.is_terminal();
-        if !reads(before) || !reads(status) || !same_reader || over || cleanup(before).drained {
+        // A clock that went back makes it wait once more until nothing can come into R.
+        let settled = self.witness.unbound.map(|at| ms(at, self.now)) >= Some(self.settle_ms());
+        if !reads(before) || !reads(status) || !same_reader || over || cleanup(before).drained || !settled {
             return Ok(());
         }
         let again_ms = self.settle_ms().max(AGAIN_MS);
