@@ -1,11 +1,13 @@
-//! Every kind of fault at every step, and at every write of the operator, in one small scenario.
+//! Every kind of fault at every step, and at every write of the operator, there and back, in one small scenario.
 //!
 //! ```text
-//!   mod     which plans there are, and what comes of each
+//!   column  where faults strike, and the plan that lets one strike there
+//!   mod     what comes of each
 //!   table   as it is committed, read again and compared
 //!   page    as HTML
 //! ```
 
+mod column;
 mod page;
 mod table;
 
@@ -18,11 +20,9 @@ use std::{
 
 use indicatif::ProgressBar;
 
+use self::column::Column;
 use super::{Child, Class, Outcome, Pool};
-use crate::plan::{Fault, FaultKind, Plan, Step};
-
-/// Up to which write of the operator the matrix goes: as many as a migration without a fault needs.
-const WRITES: u32 = 44;
+use crate::plan::FaultKind;
 
 /// What came of a fault at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,24 +75,6 @@ impl fmt::Display for Part {
     }
 }
 
-/// The columns, in order.
-fn columns() -> Vec<Step> {
-    Step::all().into_iter().chain((1..=WRITES).map(Step::Write)).collect()
-}
-
-/// The plan of a cell.
-fn plan(kind: FaultKind, step: Step) -> Plan {
-    let plan = Plan::calm(7);
-    // Something must make it roll back before it can be disturbed in that.
-    let plan = match step {
-        Step::Phase(ms2m::api::Phase::RollingBack) | Step::ResumeSent => {
-            plan.with(Fault::new(FaultKind::Cancel, Step::StopSent))
-        }
-        _ => plan,
-    };
-    plan.with(Fault::new(kind, step))
-}
-
 impl Matrix {
     /// Runs every cell of a part of what some kinds have.
     pub fn run(
@@ -104,23 +86,24 @@ impl Matrix {
     ) -> std::io::Result<Self> {
         std::fs::create_dir_all(scratch)?;
         let kinds = kinds.iter().copied();
-        let all =
-            kinds.flat_map(|kind| columns().into_iter().enumerate().map(move |(at, step)| (kind, at, step)));
+        let all = kinds.flat_map(|kind| {
+            Column::all().into_iter().enumerate().map(move |(at, column)| (kind, at, column))
+        });
         let mut cells = Vec::new();
-        for (index, (kind, column, step)) in all.skip(part.which - 1).step_by(part.of).enumerate() {
-            let plan = plan(kind, step);
+        for (index, (kind, at, column)) in all.skip(part.which - 1).step_by(part.of).enumerate() {
+            let plan = column.plan(kind);
             let file: PathBuf = scratch.join(format!("cell-{index}.json"));
             std::fs::write(&file, plan.to_json())?;
-            cells.push((kind, column, file, plan.faults.len()));
+            cells.push((kind, at, file, plan.faults.len()));
         }
         let bar = ProgressBar::new(cells.len() as u64);
         let mut matrix = Self::default();
         pool.each(
             cells.into_iter(),
             |(.., file, _), worker| child.plan(file, worker),
-            |(kind, column, _, faults), outcome, _| {
+            |(kind, at, _, faults), outcome, _| {
                 bar.inc(1);
-                matrix.rows.entry(kind.to_string()).or_default().insert(column, cell(&outcome, faults));
+                matrix.rows.entry(kind.to_string()).or_default().insert(at, cell(&outcome, faults));
             },
         );
         bar.finish_and_clear();
@@ -137,19 +120,19 @@ impl Matrix {
         self.rows.is_empty()
     }
 
-    /// The cells that are broken: kind, step, why.
+    /// The cells that are broken: kind, column, why.
     pub fn broken(&self) -> Vec<String> {
         self.cells()
             .filter(|(.., cell)| cell.letter == '!')
-            .map(|(kind, step, cell)| format!("{kind}@{step}: {}", cell.reason))
+            .map(|(kind, column, cell)| format!("{kind}@{column}: {}", cell.reason))
             .collect()
     }
 
-    fn cells(&self) -> impl Iterator<Item = (&str, Step, &Cell)> {
-        let steps = columns();
+    fn cells(&self) -> impl Iterator<Item = (&str, Column, &Cell)> {
+        let columns = Column::all();
         self.rows.iter().flat_map(move |(kind, row)| {
-            let steps = steps.clone();
-            row.iter().filter_map(move |(column, cell)| Some((kind.as_str(), *steps.get(*column)?, cell)))
+            let columns = columns.clone();
+            row.iter().filter_map(move |(at, cell)| Some((kind.as_str(), *columns.get(*at)?, cell)))
         })
     }
 }
@@ -177,19 +160,25 @@ fn cell(outcome: &Outcome, faults: usize) -> Cell {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
+    use super::{
+        column::{WRITES, WRITES_BACK},
+        *,
+    };
+    use crate::plan::Step;
 
     #[test]
     fn the_parts_together_are_every_kind_at_every_step_and_write() {
         let mut seen = BTreeSet::new();
-        let cells =
-            || FaultKind::all().into_iter().flat_map(|kind| columns().into_iter().map(move |s| (kind, s)));
+        let cells = || {
+            FaultKind::all().into_iter().flat_map(|kind| Column::all().into_iter().map(move |at| (kind, at)))
+        };
         for which in 0..6 {
             for cell in cells().skip(which).step_by(6) {
                 assert!(seen.insert(cell), "{cell:?} twice");
             }
         }
-        assert_eq!(seen.len(), FaultKind::all().len() * (Step::all().len() + WRITES as usize));
+        let columns = Step::all().len() + WRITES.count() + WRITES_BACK.count();
+        assert_eq!(seen.len(), FaultKind::all().len() * columns);
     }
 
     #[test]

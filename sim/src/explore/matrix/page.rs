@@ -2,23 +2,24 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Matrix, columns, plan};
+use super::{Cell, Column, Matrix};
 use crate::{
-    plan::{FaultKind, Plan, Step},
+    plan::{FaultKind, Plan},
     report::{Page, Subject},
 };
 
 /// What the page's script draws.
 #[derive(Serialize)]
 struct Data<'a> {
-    columns: Vec<Column>,
+    columns: Vec<Head>,
     rows: Vec<Row<'a>>,
 }
 
 #[derive(Serialize)]
-struct Column {
+struct Head {
     step: String,
-    is_write: bool,
+    /// Whether another group of columns begins here.
+    begins: bool,
 }
 
 #[derive(Serialize)]
@@ -37,11 +38,13 @@ struct Outcome<'a> {
 impl Matrix {
     /// The table as a page, with the reason of each cell; `command` does it again.
     pub fn html(&self, command: &str) -> serde_json::Result<String> {
-        let steps = columns();
-        let column =
-            |step: &Step| Column { step: step.to_string(), is_write: matches!(step, Step::Write(_)) };
-        let rows = self.rows.iter().map(|(kind, cells)| row(kind, cells, &steps));
-        let data = Data { columns: steps.iter().map(column).collect(), rows: rows.collect() };
+        let columns = Column::all();
+        let heads = Column::groups().into_iter().flat_map(|group| {
+            let heads = group.into_iter().enumerate();
+            heads.map(|(index, column)| Head { step: column.to_string(), begins: index == 0 })
+        });
+        let rows = self.rows.iter().map(|(kind, cells)| row(kind, cells, &columns));
+        let data = Data { columns: heads.collect(), rows: rows.collect() };
         let broken = self.broken().len();
         let page = Page {
             subject: Subject::Matrix,
@@ -58,13 +61,13 @@ impl Matrix {
     }
 }
 
-fn row<'a>(kind: &'a str, cells: &'a BTreeMap<usize, Cell>, steps: &[Step]) -> Row<'a> {
-    let outcome = |(index, step): (usize, &Step)| {
+fn row<'a>(kind: &'a str, cells: &'a BTreeMap<usize, Cell>, columns: &[Column]) -> Row<'a> {
+    let outcome = |(index, column): (usize, &Column)| {
         let cell = cells.get(&index)?;
-        let plan = plan(kind.parse::<FaultKind>().ok()?, *step);
+        let plan = column.plan(kind.parse::<FaultKind>().ok()?);
         Some(Outcome { letter: cell.letter, reason: &cell.reason, command: command(&plan) })
     };
-    Row { kind, cells: steps.iter().enumerate().map(outcome).collect() }
+    Row { kind, cells: columns.iter().enumerate().map(outcome).collect() }
 }
 
 /// The command line that runs one cell.
@@ -79,14 +82,19 @@ mod tests {
 
     #[test]
     fn a_cell_says_how_it_is_run_again() {
-        let cell = Cell { letter: '!', reason: "NoLoss: </script>".to_owned() };
-        let last = columns().iter().position(|step| *step == Step::ResumeSent).unwrap();
-        let matrix = Matrix { rows: [("kill-source".to_owned(), [(last, cell)].into())].into() };
+        let cell = || Cell { letter: '!', reason: "NoLoss: </script>".to_owned() };
+        let at = |name: &str| Column::all().iter().position(|column| column.to_string() == name).unwrap();
+        let row = [(at("resumeSent"), cell()), (at("write-30"), cell()), (at("rollback-write-30"), cell())];
+        let matrix = Matrix { rows: [("kill-source".to_owned(), row.into())].into() };
         let page = matrix.html("cargo sim matrix").unwrap();
-        assert!(
-            page.contains("cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@resumeSent")
-        );
-        assert!(page.contains("An invariant broke in 1 cell"));
+        for command in [
+            "cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@resumeSent",
+            "cargo sim run --seed 7 --fault kill-source@write-30",
+            "cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@write-30",
+        ] {
+            assert!(page.contains(&format!("\"{command}\"")), "{command}");
+        }
+        assert!(page.contains("Invariants broke in 3 cells"));
         assert!(!page.contains("NoLoss: </script>"));
     }
 }

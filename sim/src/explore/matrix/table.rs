@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Cell, Matrix, WRITES, columns};
+use super::{
+    Cell, Column, Matrix,
+    column::{CALLED_OFF_AT, WRITES, WRITES_BACK},
+};
 use crate::plan::Step;
 
 /// Why a text is no matrix.
@@ -20,29 +23,37 @@ What becomes of a migration when a fault strikes at a step: C completed, R rolle
 const REASONS: &str = "Why, where it did not complete:";
 /// How wide a kind's name is.
 const NAME: usize = 32;
+/// What is between two groups of columns.
+const GAP: &str = "  ";
 
 impl Matrix {
     /// As it is committed.
     pub fn render(&self) -> String {
-        let steps = columns();
         let mut out = format!("{HEAD}\nSteps:\n");
         for (index, step) in Step::all().iter().enumerate() {
             let _ = writeln!(out, "  {:>2} {step}", index + 1);
         }
-        let _ = writeln!(out, "  then the operator's writes, 1 to {WRITES}\n");
+        let (last, first_back, last_back) = (WRITES.end(), WRITES_BACK.start(), WRITES_BACK.end());
+        let _ = writeln!(
+            out,
+            "  then the operator's writes, 1 to {last}, and those on the way back of what is called off at {CALLED_OFF_AT}, \
+             {first_back} to {last_back}\n"
+        );
         for (kind, row) in &self.rows {
-            let letter = |column| row.get(&column).map_or(' ', |cell: &Cell| cell.letter);
-            let at_steps: String = (0..Step::all().len()).map(letter).collect();
-            let at_writes: String = (Step::all().len()..steps.len()).map(letter).collect();
-            let _ = writeln!(out, "{}", format!("{kind:<NAME$} {at_steps}  {at_writes}").trim_end());
+            let mut at = 0..;
+            let letters = Column::groups().map(|group| {
+                let letter = |at| row.get(&at).map_or(' ', |cell: &Cell| cell.letter);
+                at.by_ref().take(group.len()).map(letter).collect::<String>()
+            });
+            let _ = writeln!(out, "{}", format!("{kind:<NAME$} {}", letters.join(GAP)).trim_end());
         }
         let _ = writeln!(out, "\n{REASONS}");
-        let mut reasons: BTreeMap<(&str, char, &str), Vec<Step>> = BTreeMap::new();
-        for (kind, step, cell) in self.cells().filter(|(.., cell)| !cell.reason.is_empty()) {
-            reasons.entry((kind, cell.letter, &cell.reason)).or_default().push(step);
+        let mut reasons: BTreeMap<(&str, char, &str), Vec<Column>> = BTreeMap::new();
+        for (kind, column, cell) in self.cells().filter(|(.., cell)| !cell.reason.is_empty()) {
+            reasons.entry((kind, cell.letter, &cell.reason)).or_default().push(column);
         }
-        for ((kind, letter, reason), steps) in reasons {
-            let _ = writeln!(out, "{kind:<NAME$} {letter} {reason}: {}", say(&steps));
+        for ((kind, letter, reason), columns) in reasons {
+            let _ = writeln!(out, "{kind:<NAME$} {letter} {reason}: {}", say(&columns));
         }
         out
     }
@@ -50,7 +61,7 @@ impl Matrix {
     /// Reads what [`render`](Self::render) wrote.
     pub fn parse(text: &str) -> Result<Self, NoMatrix> {
         let mut matrix = Self::default();
-        let steps = columns();
+        let columns = Column::all();
         let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("  then"));
         lines.next();
         let mut reasons = false;
@@ -59,7 +70,7 @@ impl Matrix {
                 reasons = true;
                 Some(())
             } else if reasons {
-                matrix.read_reason(&steps, line)
+                matrix.read_reason(&columns, line)
             } else {
                 matrix.read_row(line)
             };
@@ -70,24 +81,28 @@ impl Matrix {
 
     fn read_row(&mut self, line: &str) -> Option<()> {
         let (kind, letters) = line.split_at_checked(NAME)?;
-        let letters: Vec<char> = letters.chars().skip(1).collect();
-        let at_steps = Step::all().len();
-        let cells = letters.iter().enumerate().filter(|(at, letter)| **letter != ' ' && *at != at_steps);
-        let row = cells.map(|(at, letter)| {
-            let column = if at > at_steps { at - 2 } else { at };
-            (column, Cell { letter: *letter, reason: String::new() })
-        });
-        self.rows.insert(kind.trim_end().to_owned(), row.collect());
+        let mut letters = letters.chars().skip(1);
+        let (mut row, mut at) = (BTreeMap::new(), 0);
+        for group in Column::groups() {
+            for letter in letters.by_ref().take(group.len()) {
+                if letter != ' ' {
+                    row.insert(at, Cell { letter, reason: String::new() });
+                }
+                at += 1;
+            }
+            letters.by_ref().take(GAP.len()).for_each(drop);
+        }
+        self.rows.insert(kind.trim_end().to_owned(), row);
         Some(())
     }
 
-    fn read_reason(&mut self, steps: &[Step], line: &str) -> Option<()> {
+    fn read_reason(&mut self, columns: &[Column], line: &str) -> Option<()> {
         let (kind, rest) = line.split_at_checked(NAME)?;
         let (reason, named) = rest.get(3..)?.rsplit_once(": ")?;
         let row = self.rows.get_mut(kind.trim_end())?;
-        for step in hear(named)? {
-            let column = steps.iter().position(|known| *known == step)?;
-            reason.clone_into(&mut row.get_mut(&column)?.reason);
+        for column in hear(named)? {
+            let at = columns.iter().position(|known| *known == column)?;
+            reason.clone_into(&mut row.get_mut(&at)?.reason);
         }
         Some(())
     }
@@ -98,14 +113,14 @@ impl Matrix {
             None => "nothing".to_owned(),
             Some(cell) => format!("{} {}", cell.letter, cell.reason).trim_end().to_owned(),
         };
-        let steps = columns();
+        let columns = Column::all();
         let mut all = Vec::new();
         for (kind, row) in &self.rows {
-            for (column, cell) in row {
-                let known = expected.rows.get(kind).and_then(|row| row.get(column));
+            for (at, cell) in row {
+                let known = expected.rows.get(kind).and_then(|row| row.get(at));
                 if known != Some(cell) {
-                    let step = steps.get(*column).map(ToString::to_string).unwrap_or_default();
-                    all.push(format!("{kind}@{step}: {}, expected {}", said(Some(cell)), said(known)));
+                    let column = columns.get(*at).map(ToString::to_string).unwrap_or_default();
+                    all.push(format!("{kind}@{column}: {}, expected {}", said(Some(cell)), said(known)));
                 }
             }
         }
@@ -113,40 +128,34 @@ impl Matrix {
     }
 }
 
-/// Steps by name; writes that follow each other as one.
-fn say(steps: &[Step]) -> String {
-    let mut said: Vec<String> = Vec::new();
-    let mut run: Option<(u32, u32)> = None;
-    let flush = |run: &mut Option<(u32, u32)>, said: &mut Vec<String>| match run.take() {
-        None => {}
-        Some((first, last)) if first == last => said.push(format!("write-{first}")),
-        Some((first, last)) => said.push(format!("write-{first}..{last}")),
-    };
-    for step in steps {
-        match (step, &mut run) {
-            (Step::Write(count), Some((_, last))) if *last + 1 == *count => *last = *count,
-            (Step::Write(count), _) => {
-                flush(&mut run, &mut said);
-                run = Some((*count, *count));
-            }
-            (step, _) => said.push(step.to_string()),
+/// Columns by name; writes that follow each other as one.
+fn say(columns: &[Column]) -> String {
+    let follows = |one: &Column, next: &Column| match (one.write(), next.write()) {
+        (Some((back, number)), Some((next_back, next_number))) => {
+            (back, number + 1) == (next_back, next_number)
         }
-    }
-    flush(&mut run, &mut said);
-    said.join(" ")
+        _ => false,
+    };
+    let runs = columns.chunk_by(follows).map(|run| match run {
+        [first, .., last] => format!("{first}..{}", last.write().map_or(0, |(_, number)| number)),
+        [single] => single.to_string(),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(" ")
 }
 
-fn hear(text: &str) -> Option<Vec<Step>> {
-    let mut steps = Vec::new();
+fn hear(text: &str) -> Option<Vec<Column>> {
+    let mut columns = Vec::new();
     for word in text.split(' ') {
-        match word.strip_prefix("write-").and_then(|range| range.split_once("..")) {
+        match word.split_once("..") {
             Some((first, last)) => {
-                steps.extend((first.parse().ok()?..=last.parse::<u32>().ok()?).map(Step::Write));
+                let (back, first) = first.parse::<Column>().ok()?.write()?;
+                columns.extend((first..=last.parse().ok()?).map(|number| Column::of_write(back, number)));
             }
-            None => steps.push(word.parse().ok()?),
+            None => columns.push(word.parse().ok()?),
         }
     }
-    Some(steps)
+    Some(columns)
 }
 
 #[cfg(test)]
@@ -156,6 +165,7 @@ mod tests {
     fn matrix() -> Matrix {
         let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
         let steps = Step::all().len();
+        let back = steps + WRITES.count();
         let cancel = [
             (0, cell('D', "")),
             (1, cell('R', "Cancelled")),
@@ -163,6 +173,9 @@ mod tests {
             (steps, cell('R', "Cancelled")),
             (steps + 1, cell('R', "Cancelled")),
             (steps + 4, cell('C', "")),
+            (back, cell('R', "Cancelled")),
+            (back + 1, cell('R', "Cancelled")),
+            (back + 3, cell('R', "Cancelled")),
         ];
         let kill = [(0, cell('C', "")), (5, cell('·', "")), (steps + 3, cell('F', "SourceLost"))];
         Matrix {
@@ -174,6 +187,15 @@ mod tests {
     fn a_table_reads_well() {
         insta::assert_snapshot!(matrix().render());
         assert_eq!(matrix().broken(), ["cancel@Mirroring: NoLoss: 3 lost"]);
+    }
+
+    #[test]
+    fn the_committed_table_is_one_that_was_written() {
+        let committed = include_str!("../../../matrix.txt");
+        let matrix = Matrix::parse(committed).expect("it can be read");
+        assert_eq!(matrix.render(), committed);
+        assert_eq!(matrix.broken(), [""; 0]);
+        assert!(matrix.rows.values().all(|row| row.len() == Column::all().len()), "a cell is missing");
     }
 
     #[test]

@@ -6,8 +6,7 @@
   ];
   const classOf = (letter) => LETTERS.find(([known]) => known === letter)?.[2] ?? "";
   const nameOf = (letter) => LETTERS.find(([known]) => known === letter)?.[1] ?? "";
-  const firstWrite = data.columns.findIndex((column) => column.is_write);
-  const edge = (index) => (index === firstWrite ? "first-write" : "");
+  const edge = (index) => (index > 0 && data.columns[index].begins ? "group" : "");
   const details = h("section", { id: "details", class: "panel", "aria-live": "polite" },
     h("p", { class: "soft" }, "A cell says here why it ended so, and how it is run again. Arrow keys go from cell to cell."));
   let current = null;
