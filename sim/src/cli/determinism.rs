@@ -126,3 +126,33 @@ fn agree(file: &Path, hashes: &BTreeMap<u64, String>) -> anyhow::Result<bool> {
     print(&format!("{} hashes compared with {}\n", hashes.len(), file.display()))?;
     Ok(as_before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashes(all: &[(u64, &str)]) -> BTreeMap<u64, String> {
+        all.iter().map(|(seed, hash)| (*seed, (*hash).to_owned())).collect()
+    }
+
+    #[test]
+    fn hashes_agree_with_those_that_were_written_down() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let file = folder.path().join("hashes");
+        write(&file, &said(&hashes(&[(3, "5f0a"), (4, "77e1"), (5, "0001")]))).expect("it can be written");
+        let agreed = |all: &[(u64, &str)]| agree(&file, &hashes(all)).map_err(|error| error.to_string());
+        assert_eq!(agreed(&[(3, "5f0a"), (4, "77e1")]), Ok(true), "fewer seeds are no difference");
+        assert_eq!(agreed(&[(3, "5f0a"), (4, "77e2")]), Ok(false));
+        let unknown = agreed(&[(3, "5f0a"), (6, "77e1")]).expect_err("nothing is known of it");
+        assert!(unknown.contains("says nothing of seed 6: delete it"), "{unknown}");
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let file = folder.path().join("hashes");
+        write(&file, "3 5f0a\nthree 77e1\n").expect("it can be written");
+        let refused = agree(&file, &hashes(&[(3, "5f0a")])).expect_err("it is no list of hashes").to_string();
+        assert!(refused.contains("\"three 77e1\" is no seed with its hash"), "{refused}");
+    }
+}

@@ -14,26 +14,24 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use ms2m_app::seeded_bug::SeededBug;
+use ms2m_app::seeded_bug::{CHOSEN, SeededBug};
 
 use self::{determinism::DeterminismArgs, shape::Shape};
 use crate::{
     determinism::reexec_without_aslr,
-    explore::{Child, Class, Matrix, Part, Pool, Shrink, Sweep, build_seeded, explain, hunt},
+    explore::{
+        Child, Class, Matrix, Part, Pool, Shrink, Sweep, Watched, build_seeded, end_with_parent, explain,
+        hunt, is_supervised, supervise,
+    },
     plan::{FaultKind, Plan, Step},
     report::{Failure, Style, html, render},
     world::{Mistake, Tracing, points, run},
 };
 
-/// A sweep of so many seeds reaches every rare path.
-const ENOUGH_RUNS: u64 = 2_000;
-/// Exit code of one that does not.
-const NEVER_REACHED: u8 = 5;
-
 /// Migrations in a simulated world, deterministic by their plan.
 ///
-/// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed, 5 a rare
-/// path was never reached, 2 the command makes no sense.
+/// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed or hung,
+/// 5 a rare path was never reached, 2 the command makes no sense.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim")]
 struct Cli {
@@ -52,12 +50,12 @@ enum Task {
     Matrix(MatrixArgs),
     /// Make a plan that breaks something as small as it can be, and still breaks the same
     Shrink {
-        /// The plan, as a failure was saved
+        /// The plan, as a failure was saved, or a file of sim/corpus
         plan: PathBuf,
     },
     /// Tell what happened around the first broken invariant of a plan, and what each party believed
     Explain {
-        /// The plan, as a failure was saved
+        /// The plan, as a failure was saved, or a file of sim/corpus
         plan: PathBuf,
     },
     /// Seed bugs, one at a time, and see that every one of them is caught
@@ -158,20 +156,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let task = Cli::parse().task;
     // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
     reexec_without_aslr();
-    let result = match cli.task {
-        Task::Run(args) => run_one(&args),
-        Task::Sweep(args) => sweep(&args),
-        Task::Matrix(args) => matrix(&args),
-        Task::Shrink { plan } => shrink(&plan),
-        Task::Explain { plan } => tell(&plan),
-        Task::Mutants(args) => mutants(&args),
-        Task::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
-        Task::CheckDeterminism(args) => args.run(),
-        Task::Faults => list_faults(),
-        Task::Mistakes => list(Mistake::ALL),
+    let result = match task.reproduced_with() {
+        Some(command) if !is_supervised() => watched(&command),
+        _ => task.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -180,6 +170,46 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+impl Task {
+    /// The command line that runs its one plan again; nothing where it runs none itself.
+    fn reproduced_with(&self) -> Option<String> {
+        match self {
+            Self::Run(args) => Some(args.shape.command()),
+            Self::Explain { plan } => Some(format!("cargo sim explain {}", plan.display())),
+            _ => None,
+        }
+    }
+
+    /// Does it; the exit code.
+    fn run(self) -> anyhow::Result<u8> {
+        if is_supervised() {
+            // Where that is not possible it ends all the same, only later.
+            let _ = end_with_parent();
+        }
+        match self {
+            Self::Run(args) => run_one(&args),
+            Self::Sweep(args) => sweep(&args),
+            Self::Matrix(args) => matrix(&args),
+            Self::Shrink { plan } => shrink(&plan),
+            Self::Explain { plan } => tell(&plan),
+            Self::Mutants(args) => mutants(&args),
+            Self::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
+            Self::CheckDeterminism(args) => args.run(),
+            Self::Faults => list_faults(),
+            Self::Mistakes => list(Mistake::ALL),
+        }
+    }
+}
+
+/// Runs in a process of its own, whose crash is one result among others.
+fn watched(command: &str) -> anyhow::Result<u8> {
+    let watched = supervise().context("the run cannot be started")?;
+    if !matches!(watched, Watched::Ended(_)) {
+        eprintln!("error: {watched}\n  REPRODUCE WITH: {command}");
+    }
+    Ok(watched.code())
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
@@ -263,7 +293,7 @@ fn shrink(file: &Path) -> anyhow::Result<u8> {
     let smaller = file.with_extension("min.json");
     let child = Child::this_program()?;
     let scratch = file.with_extension("try.json");
-    let shrunk = Shrink::run(&child, scratch.clone(), &plan, |what| println!("{what}"));
+    let shrunk = Shrink::run(|plan| child.saved(plan, &scratch, 0), &plan, |what| println!("{what}"));
     let _ = std::fs::remove_file(&scratch);
     let shrunk = shrunk?;
     write(&smaller, &shrunk.plan.to_json())?;
@@ -284,20 +314,19 @@ fn tell(file: &Path) -> anyhow::Result<u8> {
 
 fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
     let sweep = Sweep {
-        seeds: args.seeds.clone().unwrap_or(0..u64::MAX),
+        seeds: args.seeds.clone().unwrap_or(Sweep::ALL),
         pool: Pool::new(args.jobs.map(usize::from)),
         time: args.time,
         failures: args.failures.clone(),
     };
-    let swept = sweep.run(&Child::this_program()?, |failure| println!("{failure}"));
+    let child = Child::this_program()?;
+    let swept = sweep.run(|seed, worker| child.seed(seed, worker), |failure| println!("{failure}"));
     let points = points();
     print(&swept.render(&points))?;
     if let Some(file) = &args.report {
         write(file, &swept.html(&points, &sweep.command())?)?;
     }
-    let worst = swept.worst();
-    let complete = swept.runs < ENOUGH_RUNS || swept.missed(&points).is_empty();
-    Ok(if worst == Class::Holds && !complete { NEVER_REACHED } else { worst.code() })
+    Ok(swept.code(&points))
 }
 
 fn mutants(args: &MutantsArgs) -> anyhow::Result<u8> {
@@ -309,7 +338,10 @@ fn mutants(args: &MutantsArgs) -> anyhow::Result<u8> {
     let bugs = if only.is_empty() { SeededBug::ALL } else { &only };
     let program = build_seeded().map_err(anyhow::Error::msg)?;
     let pool = Pool::new(args.jobs.map(usize::from));
-    let hunts = hunt(&program, bugs, args.seeds, pool, |line| println!("{line}"));
+    let run = |bug: SeededBug, seed, worker| {
+        Child::of(&program).with_env(CHOSEN, &bug.to_string()).seed(seed, worker)
+    };
+    let hunts = hunt(run, bugs, args.seeds, pool, |line| println!("{line}"));
     let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();
     print(&format!("{} bugs seeded, {missed} not caught\n", hunts.len()))?;
     Ok(u8::from(missed > 0))

@@ -17,7 +17,7 @@ pub(super) struct Shape {
     /// The seed's own scenario and faults
     #[arg(long, conflicts_with_all = ["rate", "producers", "mistake", "plan"])]
     random: bool,
-    /// A plan that was saved
+    /// A plan that was saved, or a file of sim/corpus
     #[arg(long, conflicts_with_all = ["seed", "rate", "producers", "mistake"])]
     plan: Option<PathBuf>,
     /// Messages per second, of all producers together

@@ -9,10 +9,15 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::determinism::{PROCESSOR, wall_clock};
+use crate::{
+    determinism::{PROCESSOR, wall_clock},
+    plan::Plan,
+};
 
 /// A run that takes longer in real time hangs: the slowest take half a minute, and a few times that on a busy machine.
-const HANGS_AFTER: Duration = Duration::from_mins(15);
+pub(super) const HANGS_AFTER: Duration = Duration::from_mins(15);
+/// Environment variable of a process whose end somebody waits for.
+pub(super) const SUPERVISED: &str = "MS2M_SIM_SUPERVISED";
 
 /// How runs are started: this program again, as `run --json`.
 #[derive(Clone, Debug)]
@@ -156,6 +161,12 @@ impl Child {
         self.run(&["--plan".into(), file.into()], processor)
     }
 
+    /// Runs a plan that is put into a file for it.
+    pub fn saved(&self, plan: &Plan, file: &Path, processor: usize) -> std::io::Result<Outcome> {
+        std::fs::write(file, plan.to_json())?;
+        Ok(self.plan(file, processor))
+    }
+
     /// Runs `run --json --untraced` with arguments.
     pub fn run(&self, arguments: &[OsString], processor: usize) -> Outcome {
         let began = wall_clock();
@@ -196,7 +207,8 @@ impl Child {
 
     fn command(&self, form: &[&str], arguments: &[OsString], processor: usize) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("run").args(form).args(arguments).env(PROCESSOR, processor.to_string());
+        command.arg("run").args(form).args(arguments);
+        command.env(PROCESSOR, processor.to_string()).env(SUPERVISED, "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -217,7 +229,7 @@ fn wait(command: &mut Command) -> std::io::Result<(Option<i32>, Vec<u8>, String)
         };
         let err = scope.spawn(move || read(err.as_mut().map(|err| err as _)));
         let out = scope.spawn(move || read(out.as_mut().map(|out| out as _)));
-        let status = wait_for(&mut child);
+        let status = wait_for(&mut child, HANGS_AFTER);
         let complaint = err.join().unwrap_or_default();
         let out = out.join().unwrap_or_default();
         let from = complaint.len().saturating_sub(2_000);
@@ -229,16 +241,19 @@ fn wait(command: &mut Command) -> std::io::Result<(Option<i32>, Vec<u8>, String)
     })
 }
 
-/// None when it hung and was killed.
+/// None when it had not ended after so long, and was killed.
 #[allow(clippy::disallowed_methods, reason = "real time of a real process")]
-fn wait_for(child: &mut std::process::Child) -> std::io::Result<Option<std::process::ExitStatus>> {
+pub(super) fn wait_for(
+    child: &mut std::process::Child,
+    limit: Duration,
+) -> std::io::Result<Option<std::process::ExitStatus>> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(2);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if began.elapsed() > HANGS_AFTER {
+        if began.elapsed() > limit {
             child.kill()?;
             child.wait()?;
             return Ok(None);

@@ -43,3 +43,57 @@ pub fn explain(plan: &Plan, verdict: &Verdict) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::{Belief, Lane, Violation};
+
+    /// A run of 90 s in which something broke after 60.
+    fn broken(invariants: &[&'static str]) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (second, text) in [(1, "asked for"), (59, "source stopped"), (61, "publishers stop")] {
+            verdict.timeline.note(Duration::from_secs(second), Lane::App, text);
+        }
+        for invariant in invariants {
+            let message = format!("{invariant}: two own it");
+            verdict.violations.push(Violation { invariant, at_ms: 60_000, message });
+        }
+        let belief = Belief { party: "operator".to_owned(), belief: "SwitchingOver".to_owned() };
+        verdict.beliefs.push(belief);
+        verdict
+    }
+
+    fn told(invariants: &[&'static str]) -> String {
+        let plan = Plan::calm(1).with("kill-target@Replaying".parse().expect("well written"));
+        explain(&plan, &broken(invariants))
+    }
+
+    #[test]
+    fn what_broke_is_told_with_what_led_there_and_what_each_party_believed() {
+        let told = told(&["OneOwner", "NoLoss"]);
+        assert!(told.starts_with("OneOwner broke at 60000 ms\n  OneOwner: two own it\n"), "{told}");
+        for piece in [
+            "and then NoLoss at 60000 ms",
+            "What breaks on purpose:\n  kill-target@Replaying\n",
+            "  59.000 s  app      source stopped",
+            "What each party believed at that moment:\n  operator\n    SwitchingOver\n",
+        ] {
+            assert!(told.contains(piece), "{piece:?} is not in:\n{told}");
+        }
+        assert!(!told.contains("publishers stop"), "it was later:\n{told}");
+    }
+
+    #[test]
+    fn what_is_noticed_at_once_is_told_from_shortly_before_and_all_else_from_the_beginning() {
+        assert!(!told(&["OneOwner"]).contains("asked for"));
+        assert!(told(&["NoLoss"]).contains("   1.000 s  app      asked for"));
+    }
+
+    #[test]
+    fn where_everything_holds_there_is_nothing_to_explain() {
+        assert_eq!(told(&[]), "Every invariant holds: there is nothing to explain.\n");
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //!   child          one run in a process, and what came of it
+//!   supervise      the same for a person: its output goes on, and a crash or a hang becomes an exit code
+//!   orphan         a run whose parent is gone ends
 //!   sweep          many seeds, beside each other
 //!   determinism    the same plan twice, and the first line that differs
 //!   matrix         every fault at every step
@@ -17,8 +19,11 @@ mod explain;
 mod failed;
 mod matrix;
 mod mutants;
+#[allow(unsafe_code, reason = "prctl(2) has no safe binding")]
+mod orphan;
 mod pool;
 mod shrink;
+mod supervise;
 mod sweep;
 mod sweep_page;
 
@@ -28,6 +33,8 @@ pub use explain::explain;
 pub use failed::Failed;
 pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};
+pub use orphan::end_with_parent;
 pub use pool::{Pool, Stop};
 pub use shrink::{NotShrunk, Shrink, Shrunk};
+pub use supervise::{Watched, is_supervised, supervise};
 pub use sweep::{Sweep, Swept};

@@ -1,15 +1,15 @@
 use std::{fmt, path::PathBuf, process::Command};
 
 use indicatif::ProgressBar;
-use ms2m_app::seeded_bug::{CHOSEN, SeededBug};
+use ms2m_app::seeded_bug::SeededBug;
 
-use super::{Child, Class, Pool};
+use super::{Class, Outcome, Pool};
 
 /// The second build of this program.
 const PROGRAM: &str = "ms2m-sim-seeded";
 
 /// How a seeded bug fared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunt {
     /// The bug.
     pub bug: SeededBug,
@@ -20,7 +20,7 @@ pub struct Hunt {
 }
 
 /// What gave a bug away.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catch {
     /// What kind of end it was.
     pub class: Class,
@@ -41,12 +41,24 @@ pub fn build_seeded() -> Result<PathBuf, String> {
         Err(error) => return Err(format!("cargo cannot be started: {error}")),
     }
     let here = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-    Ok(here.with_file_name(PROGRAM))
+    // Beside the folder of this build, which need not be that of the releases.
+    let builds = here.parent().and_then(|folder| folder.parent());
+    let program = builds.unwrap_or(&here).join("release").join(PROGRAM);
+    // Every bug would be taken for caught by a program that does not start.
+    if program.exists() {
+        Ok(program)
+    } else {
+        Err(format!(
+            "the build with seeded bugs left no {}: start this by `cargo sim mutants`",
+            program.display()
+        ))
+    }
 }
 
-/// Looks for each bug in seed after seed, until one catches it or `seeds` have not.
+/// Looks for each bug in seed after seed, until one catches it or `seeds` have not; `run` runs a seed with a bug, on a
+/// worker's processor.
 pub fn hunt(
-    program: &std::path::Path,
+    run: impl Fn(SeededBug, u64, usize) -> Outcome + Sync,
     bugs: &[SeededBug],
     seeds: u64,
     pool: Pool,
@@ -56,19 +68,7 @@ pub fn hunt(
     let mut hunts = Vec::new();
     pool.each(
         bugs.iter().copied(),
-        |bug, worker| {
-            let child = Child::of(program).with_env(CHOSEN, &bug.to_string());
-            (0..seeds).find_map(|seed| {
-                let outcome = child.seed(seed, worker);
-                let first = outcome.summary.violations.first().cloned().unwrap_or_default();
-                let (invariant, message) = match outcome.class {
-                    Class::Holds => return None,
-                    Class::Crash => ("crash".to_owned(), outcome.complaint),
-                    Class::Liveness | Class::Safety => (first.invariant, first.message),
-                };
-                Some((seed, Catch { class: outcome.class, invariant, message }))
-            })
-        },
+        |bug, worker| (0..seeds).find_map(|seed| Some((seed, Catch::of(run(*bug, seed, worker))?))),
         |bug, caught, _| {
             let tried = caught.as_ref().map_or(seeds, |(seed, _)| seed + 1);
             let hunt = Hunt { bug, caught, tried };
@@ -82,6 +82,20 @@ pub fn hunt(
     hunts
 }
 
+impl Catch {
+    /// What gave a bug away in a run, if anything did.
+    fn of(outcome: Outcome) -> Option<Self> {
+        let class = outcome.class;
+        let first = outcome.summary.violations.into_iter().next().unwrap_or_default();
+        let (invariant, message) = match class {
+            Class::Holds => return None,
+            Class::Crash => ("crash".to_owned(), outcome.complaint),
+            Class::Liveness | Class::Safety => (first.invariant, first.message),
+        };
+        Some(Self { class, invariant, message })
+    }
+}
+
 impl fmt::Display for Hunt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bug, caught, tried } = self;
@@ -89,5 +103,66 @@ impl fmt::Display for Hunt {
             Some((_, catch)) => write!(f, "✔ {bug:<22} {tried:>4} seeds  {}", catch.invariant),
             None => write!(f, "✘ {bug:<22} {tried:>4} seeds  NOT CAUGHT: {}", bug.story().trim()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::explore::Broken;
+
+    fn outcome(class: Class, broken: &[&str]) -> Outcome {
+        let mut outcome = Outcome {
+            class,
+            summary: Default::default(),
+            complaint: "it panicked".to_owned(),
+            wall: Duration::ZERO,
+        };
+        let broken = broken.iter().map(|name| (*name).to_owned());
+        let told =
+            broken.map(|invariant| Broken { message: format!("{invariant}, told"), invariant, at_ms: 0 });
+        outcome.summary.violations.extend(told);
+        outcome
+    }
+
+    #[test]
+    fn what_broke_first_gives_a_bug_away() {
+        assert_eq!(Catch::of(outcome(Class::Holds, &[])), None);
+        let catch = |class, invariant: &str, message: &str| {
+            Some(Catch { class, invariant: invariant.to_owned(), message: message.to_owned() })
+        };
+        let several = outcome(Class::Safety, &["OneOwner", "NoLoss"]);
+        assert_eq!(Catch::of(several), catch(Class::Safety, "OneOwner", "OneOwner, told"));
+        let late = outcome(Class::Liveness, &["Converges"]);
+        assert_eq!(Catch::of(late), catch(Class::Liveness, "Converges", "Converges, told"));
+        assert_eq!(Catch::of(outcome(Class::Crash, &[])), catch(Class::Crash, "crash", "it panicked"));
+    }
+
+    #[test]
+    fn a_bug_is_looked_for_until_a_seed_catches_it() {
+        let (found, hidden) = (SeededBug::ALL[0], SeededBug::ALL[1]);
+        let runs = AtomicU64::new(0);
+        let run = |bug, seed, _| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            if bug == found && seed >= 3 {
+                outcome(Class::Safety, &["NoLoss"])
+            } else {
+                outcome(Class::Holds, &[])
+            }
+        };
+        let mut said = Vec::new();
+        let hunts = hunt(run, &[hidden, found], 10, Pool::new(Some(2)), |line| said.push(line.to_owned()));
+        let seeds = |hunt: &Hunt| (hunt.bug, hunt.caught.as_ref().map(|(seed, _)| *seed), hunt.tried);
+        assert_eq!(hunts.iter().map(seeds).collect::<Vec<_>>(), [(found, Some(3), 4), (hidden, None, 10)]);
+        assert_eq!(runs.into_inner(), 14, "nothing is run after a catch");
+        said.sort_unstable();
+        let (caught, missed) = (&said[0], &said[1]);
+        assert!(caught.starts_with('✔') && caught.ends_with("4 seeds  NoLoss"), "{caught}");
+        assert!(missed.starts_with('✘') && missed.contains("10 seeds  NOT CAUGHT: "), "{missed}");
     }
 }

@@ -1,14 +1,13 @@
-use std::{io, path::PathBuf};
+use std::io;
 
-use super::{Child, Class, Outcome};
+use super::{Class, Outcome};
 use crate::plan::{Fault, Knobs, Pace, Plan, Workload};
 
 /// Makes a plan that breaks something smaller, as long as it breaks the same.
 #[derive(Debug)]
-pub struct Shrink<'a> {
-    child: &'a Child,
-    /// Where candidates are put for the runs to read.
-    scratch: PathBuf,
+pub struct Shrink<R> {
+    /// What comes of a candidate.
+    run: R,
     /// What the smallest plan so far breaks.
     breaks: (Class, String),
     tried: u32,
@@ -36,15 +35,10 @@ pub struct Shrunk {
     pub tried: u32,
 }
 
-impl<'a> Shrink<'a> {
-    /// Shrinks a plan; `say` hears of each success.
-    pub fn run(
-        child: &'a Child,
-        scratch: PathBuf,
-        plan: &Plan,
-        mut say: impl FnMut(&str),
-    ) -> Result<Shrunk, NotShrunk> {
-        let mut shrink = Self { child, scratch, breaks: (Class::Holds, String::new()), tried: 0 };
+impl<R: FnMut(&Plan) -> io::Result<Outcome>> Shrink<R> {
+    /// Shrinks a plan; `run` tells what comes of one, `say` hears of each success.
+    pub fn run(run: R, plan: &Plan, mut say: impl FnMut(&str)) -> Result<Shrunk, NotShrunk> {
+        let mut shrink = Self { run, breaks: (Class::Holds, String::new()), tried: 0 };
         shrink.breaks = shrink.outcome(plan)?;
         if shrink.breaks.0 == Class::Holds {
             return Err(NotShrunk::Holds);
@@ -73,8 +67,7 @@ impl<'a> Shrink<'a> {
 
     fn outcome(&mut self, plan: &Plan) -> Result<(Class, String), NotShrunk> {
         self.tried += 1;
-        std::fs::write(&self.scratch, plan.to_json())?;
-        let Outcome { class, summary, .. } = self.child.plan(&self.scratch, 0);
+        let Outcome { class, summary, .. } = (self.run)(plan)?;
         let first = summary.violations.into_iter().next().map(|broken| broken.invariant);
         Ok((class, first.unwrap_or_default()))
     }
@@ -175,7 +168,75 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::{explore::Broken, plan::FaultKind};
+
+    fn outcome(broken: Option<(Class, &str)>) -> Outcome {
+        let mut outcome = Outcome {
+            class: broken.map_or(Class::Holds, |(class, _)| class),
+            summary: Default::default(),
+            complaint: String::new(),
+            wall: Duration::ZERO,
+        };
+        let violation = |name: &str| Broken { invariant: name.to_owned(), at_ms: 0, message: String::new() };
+        outcome.summary.violations.extend(broken.map(|(_, name)| violation(name)));
+        outcome
+    }
+
+    /// What breaks when the operator is killed in the first workload's second migration, while its producers are three.
+    fn needs_two_things(plan: &Plan) -> Option<(Class, &'static str)> {
+        let struck = |fault: &Fault| (fault.kind, fault.at.round) == (FaultKind::CrashOperator, 1);
+        let fault = plan.faults.iter().any(struck);
+        (fault && plan.scenario.workloads[0].producers == 3).then_some((Class::Safety, "NoLoss"))
+    }
+
+    #[test]
+    fn what_a_plan_does_not_need_goes_and_what_it_needs_stays() {
+        let mut plan = Plan::calm(7);
+        let several = Workload { rounds: 3, producers: 3, padding: 2_000, rate: 80.0, ..Workload::default() };
+        plan.scenario.workloads = vec![several, Workload::default()];
+        plan.faults =
+            ["kill-source@Mirroring", "crash-operator@Replaying+700ms#0.1~9s", "hold:traffic-broker@asked#1"]
+                .map(|fault| fault.parse().expect("well written"))
+                .to_vec();
+        let mut said = Vec::new();
+        let run = |candidate: &Plan| Ok(outcome(needs_two_things(candidate)));
+        let shrunk = Shrink::run(run, &plan, |what| said.push(what.to_owned())).expect("it breaks");
+        let faults: Vec<String> = shrunk.plan.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, ["crash-operator@Replaying#0.1~87ms"]);
+        let [only] = shrunk.plan.scenario.workloads.as_slice() else { panic!("{:?}", shrunk.plan.scenario) };
+        assert_eq!((only.rounds, only.producers, only.padding, only.rate), (2, 3, 0, 5.0));
+        assert_eq!(only.knobs, Knobs::default());
+        assert_eq!(shrunk.breaks, "NoLoss");
+        assert!(said[0].starts_with("without a fault: 2 faults, 2 migrations"), "{said:?}");
+        assert!(shrunk.tried > u32::try_from(said.len()).expect("a few"), "{} tried", shrunk.tried);
+    }
+
+    #[test]
+    fn another_invariant_is_another_bug() {
+        let plan = Plan::calm(1)
+            .with("kill-source@Mirroring".parse().expect("well written"))
+            .with("kill-target@Replaying".parse().expect("well written"));
+        let run = |candidate: &Plan| {
+            Ok(outcome(Some(match candidate.faults.len() {
+                2 => (Class::Safety, "NoLoss"),
+                1 => (Class::Safety, "Order"),
+                _ => (Class::Liveness, "NoLoss"),
+            })))
+        };
+        let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks");
+        assert_eq!(shrunk.plan.faults, plan.faults);
+    }
+
+    #[test]
+    fn a_plan_that_breaks_nothing_is_not_shrunk() {
+        let shrunk = Shrink::run(|_: &Plan| Ok(outcome(None)), &Plan::calm(1), |_| {});
+        assert!(matches!(shrunk, Err(NotShrunk::Holds)), "{shrunk:?}");
+        let full = Shrink::run(|_: &Plan| Err(io::Error::other("no space")), &Plan::calm(1), |_| {});
+        assert!(full.is_err_and(|error| error.to_string().contains("no space")));
+    }
 
     #[test]
     fn every_candidate_is_a_plan_that_makes_sense() {

@@ -8,13 +8,18 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Child, Class, Failed, Outcome, Pool};
+use super::{Class, Failed, Outcome, Pool};
 use crate::{determinism::wall_clock, plan::Plan};
+
+/// So many runs reach every rare path.
+const ENOUGH_RUNS: u64 = 2_000;
+/// Exit code of a sweep that does not.
+const NEVER_REACHED: u8 = 5;
 
 /// Many seeds.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Which.
+    /// Which; [`Sweep::ALL`] of them where only the time ends it.
     pub seeds: Range<u64>,
     /// How many beside each other.
     pub pool: Pool,
@@ -50,12 +55,14 @@ pub struct Swept {
 }
 
 impl Sweep {
-    /// Runs them; `say` is told each failure at once.
-    pub fn run(&self, child: &Child, mut say: impl FnMut(&Failed)) -> Swept {
+    /// Every seed there is: more than there will ever be time for.
+    pub const ALL: Range<u64> = 0..u64::MAX;
+
+    /// Runs them, each as `run` does with its seed and the worker's number; `say` is told each failure at once.
+    pub fn run(&self, run: impl Fn(u64, usize) -> Outcome + Sync, mut say: impl FnMut(&Failed)) -> Swept {
         let began = wall_clock();
-        let open_ended = self.seeds.end == u64::MAX;
         let bar = match self.seeds.end - self.seeds.start {
-            _ if open_ended => ProgressBar::no_length(),
+            _ if self.seeds == Self::ALL => ProgressBar::no_length(),
             count => ProgressBar::new(count),
         };
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {msg} {eta}") {
@@ -64,7 +71,7 @@ impl Sweep {
         let mut swept = Swept { jobs: self.pool.jobs(), ..Swept::default() };
         self.pool.each(
             self.seeds.clone(),
-            |seed, worker| child.seed(*seed, worker),
+            |seed, worker| run(*seed, worker),
             |seed, outcome, stop| {
                 swept.add(&outcome);
                 if outcome.class != Class::Holds {
@@ -110,7 +117,10 @@ impl Sweep {
 
     /// The command line that runs it.
     pub fn command(&self) -> String {
-        format!("cargo sim sweep --seeds {}..{}", self.seeds.start, self.seeds.end)
+        let Range { start, end } = self.seeds;
+        let seeds = if self.seeds == Self::ALL { String::new() } else { format!(" --seeds {start}..{end}") };
+        let time = self.time.map(|time| format!(" --time {}", in_words(time))).unwrap_or_default();
+        format!("cargo sim sweep{seeds}{time}")
     }
 }
 
@@ -142,6 +152,14 @@ impl Swept {
     /// The worst that came.
     pub fn worst(&self) -> Class {
         self.failed.iter().map(|failed| failed.class).max().unwrap_or_default()
+    }
+
+    /// The exit code that tells it; `points` are those that enough runs reach.
+    pub fn code(&self, points: &BTreeSet<String>) -> u8 {
+        match self.worst() {
+            Class::Holds if self.runs >= ENOUGH_RUNS && !self.missed(points).is_empty() => NEVER_REACHED,
+            worst => worst.code(),
+        }
     }
 
     /// Points of `expected` that no run reached.
@@ -187,6 +205,15 @@ impl Swept {
     }
 }
 
+/// A time as the command line takes it.
+fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        seconds if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
+    }
+}
+
 fn percentiles(sorted: &[u64]) -> String {
     let at = |percent: usize| sorted.get((sorted.len().saturating_sub(1)) * percent / 100);
     match (at(50), at(90), at(99), sorted.last()) {
@@ -200,6 +227,113 @@ fn percentiles(sorted: &[u64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explore::Broken;
+
+    fn sweep(seeds: Range<u64>, time: Option<Duration>, failures: PathBuf) -> Sweep {
+        Sweep { seeds, pool: Pool::new(Some(2)), time, failures }
+    }
+
+    fn outcome(class: Class) -> Outcome {
+        let broken =
+            |name: &str| Broken { invariant: name.to_owned(), at_ms: 7, message: "3 lost".to_owned() };
+        let mut outcome =
+            Outcome { class, summary: Default::default(), complaint: String::new(), wall: Duration::ZERO };
+        match class {
+            Class::Holds => outcome.summary.outcome = "Completed".to_owned(),
+            Class::Liveness => outcome.summary.violations.push(broken("Converges")),
+            Class::Safety => outcome.summary.violations.push(broken("NoLoss")),
+            Class::Crash => outcome.complaint = "thread 'sim-3' panicked".to_owned(),
+        }
+        outcome.summary.reached.insert("begun".to_owned());
+        outcome
+    }
+
+    fn swept(runs: u64, classes: &[Class]) -> Swept {
+        let failed = classes.iter().zip(0..).map(|(class, seed)| {
+            let sweep = sweep(0..1, None, PathBuf::from("/dev/null/nowhere"));
+            sweep.failure(seed, outcome(*class))
+        });
+        Swept {
+            runs,
+            failed: failed.collect(),
+            reached: [("begun".to_owned(), 1)].into(),
+            ..Swept::default()
+        }
+    }
+
+    #[test]
+    fn the_worst_of_its_runs_decides_the_exit_code() {
+        let begun = BTreeSet::from(["begun".to_owned()]);
+        for (classes, code) in [
+            (&[][..], 0),
+            (&[Class::Safety], 1),
+            (&[Class::Liveness], 3),
+            (&[Class::Crash], 4),
+            (&[Class::Liveness, Class::Safety], 1),
+            (&[Class::Safety, Class::Crash, Class::Liveness], 4),
+        ] {
+            assert_eq!(swept(9, classes).code(&begun), code, "{classes:?}");
+            assert_eq!(swept(ENOUGH_RUNS, classes).code(&begun), code, "{classes:?}");
+        }
+    }
+
+    #[test]
+    fn many_runs_that_reach_a_rare_path_never_are_told_by_their_exit_code() {
+        let points = BTreeSet::from(["begun".to_owned(), "never".to_owned()]);
+        assert_eq!(swept(ENOUGH_RUNS, &[]).code(&points), 5);
+        assert_eq!(swept(ENOUGH_RUNS - 1, &[]).code(&points), 0);
+        assert_eq!(swept(ENOUGH_RUNS, &[Class::Liveness]).code(&points), 3);
+    }
+
+    #[test]
+    fn what_fails_is_told_at_once_and_its_plan_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let failures = folder.path().join("failures");
+        let class = |seed| match seed {
+            3 => Class::Crash,
+            5 => Class::Liveness,
+            _ => Class::Holds,
+        };
+        let mut told = Vec::new();
+        let sweep = sweep(0..8, None, failures.clone());
+        let swept = sweep.run(|seed, _| outcome(class(seed)), |failed| told.push(failed.to_string()));
+        told.sort_unstable();
+        assert_eq!((swept.runs, swept.failed.len(), told.len()), (8, 2, 2));
+        assert_eq!((swept.outcomes["Completed"], swept.outcomes["crashed"]), (6, 1));
+        assert!(told[0].contains("seed 3: crashed\n  thread 'sim-3' panicked"), "{}", told[0]);
+        assert!(told[1].contains("Converges at 7 ms: 3 lost"), "{}", told[1]);
+        assert!(told[1].contains("REPRODUCE WITH: cargo sim run --random --seed 5"), "{}", told[1]);
+        let saved = Plan::load(&failures.join("seed-5.json")).expect("the plan is saved");
+        assert_eq!(saved, Plan::random(5));
+        assert_eq!(swept.code(&BTreeSet::new()), 4);
+    }
+
+    #[test]
+    fn a_sweep_ends_with_its_time() {
+        let timed = sweep(Sweep::ALL, Some(Duration::ZERO), PathBuf::new());
+        let run = |_, _| {
+            std::thread::sleep(Duration::from_millis(5));
+            outcome(Class::Holds)
+        };
+        let swept = timed.run(run, |_| {});
+        assert!((1..1_000).contains(&swept.runs), "{}", swept.runs);
+        let hour = sweep(0..5, Some(Duration::from_hours(1)), PathBuf::new());
+        assert_eq!(hour.run(|_, _| outcome(Class::Holds), |_| {}).runs, 5);
+    }
+
+    #[test]
+    fn its_command_says_its_seeds_and_its_time() {
+        let minutes = |minutes| Some(Duration::from_mins(minutes));
+        for (seeds, time, command) in [
+            (2..7, None, "cargo sim sweep --seeds 2..7"),
+            (Sweep::ALL, minutes(10), "cargo sim sweep --time 10m"),
+            (2..7, Some(Duration::from_secs(90)), "cargo sim sweep --seeds 2..7 --time 90s"),
+            (5..u64::MAX, minutes(120), "cargo sim sweep --seeds 5..18446744073709551615 --time 2h"),
+            (Sweep::ALL, minutes(0), "cargo sim sweep --time 0s"),
+        ] {
+            assert_eq!(sweep(seeds, time, PathBuf::new()).command(), command);
+        }
+    }
 
     #[test]
     fn percentiles_are_of_what_was_measured() {

@@ -7,6 +7,7 @@
 //!     kind     what it is
 //!     moment   at which step of which migration, or at what time
 //!   generate   seed ─► plan
+//!   file       a plan as it is saved, alone or with the story of what it found
 //!   text       `partition:operator-broker@Mirroring+200ms~5s`
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 mod directed;
 mod fault;
+mod file;
 mod generate;
 mod kind;
 mod link;
@@ -24,11 +26,10 @@ mod story;
 mod text;
 mod workload;
 
-use std::{fs, io, path::Path};
-
 use serde::{Deserialize, Serialize};
 
 pub use fault::Fault;
+pub use file::{Found, NoPlan};
 pub use kind::FaultKind;
 pub use link::Link;
 pub use moment::{Moment, Step};
@@ -48,35 +49,6 @@ pub struct Plan {
     pub faults: Vec<Fault>,
 }
 
-/// Why a file holds no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum NoPlan {
-    /// It cannot be read.
-    #[error("the plan {path} cannot be read: {error}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// It says something else.
-    #[error("{path} is no plan: {error}; `cargo sim plan --seed N` writes one")]
-    Malformed {
-        /// The file.
-        path: String,
-        /// What is wrong in it.
-        error: serde_json::Error,
-    },
-    /// It makes no sense.
-    #[error("{path}: {problem}")]
-    Senseless {
-        /// The file.
-        path: String,
-        /// What makes no sense.
-        problem: String,
-    },
-}
-
 impl Plan {
     /// One migration at 10 messages per second of 3 producers, and nothing breaks.
     pub fn calm(seed: u64) -> Self {
@@ -88,18 +60,6 @@ impl Plan {
     pub fn with(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
-    }
-
-    /// Reads a plan that was saved.
-    pub fn load(path: &Path) -> Result<Self, NoPlan> {
-        let name = || path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| NoPlan::Unreadable { path: name(), error })?;
-        let plan: Self =
-            serde_json::from_str(&text).map_err(|error| NoPlan::Malformed { path: name(), error })?;
-        match plan.check() {
-            Ok(()) => Ok(plan),
-            Err(problem) => Err(NoPlan::Senseless { path: name(), problem }),
-        }
     }
 
     /// What makes no sense in it.

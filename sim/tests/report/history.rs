@@ -2,7 +2,7 @@
 
 use ms2m_sim::{
     plan::{Fault, FaultKind, Plan, Step},
-    report::History,
+    report::{History, html},
     world,
 };
 
@@ -10,7 +10,7 @@ use ms2m_sim::{
 fn who_ran_where_and_what_was_struck_is_told() {
     let killed = Fault::new(FaultKind::KillTarget, Step::ReplaySent);
     let plan = Plan::calm(5).with(killed).with("hold:operator-broker@Restoring".parse().unwrap());
-    let verdict = world::run(plan, world::Tracing::On);
+    let verdict = world::run(plan.clone(), world::Tracing::On);
     assert!(verdict.holds(), "{:#?}", verdict.violations);
     let History { nodes, casts, processes, pods, strikes, writes } = &verdict.history;
     assert_eq!(*nodes, ["node-1", "node-2"]);
@@ -40,4 +40,16 @@ fn who_ran_where_and_what_was_struck_is_told() {
     let known = ["operator", "counter", "counter-shadow", "orders", "orders.ms2m.move"];
     assert!(parties.iter().all(|party| known.contains(party)), "{parties:?}");
     assert!(known.iter().all(|party| parties.contains(party)), "{parties:?}");
+
+    // What the plot of the page shows, and the timeline says in words.
+    let events = verdict.timeline.events().iter();
+    let told: Vec<&str> =
+        events.filter_map(|event| event.text.strip_prefix("lag ")?.split(' ').next()).collect();
+    let measured: Vec<String> = verdict.samples.iter().map(|sample| sample.lag.to_string()).collect();
+    assert!(measured.len() > 1 && measured == told, "{measured:?} {told:?}");
+    let page = html(&verdict, &plan, "cargo sim run").unwrap();
+    for sample in &verdict.samples {
+        let written = format!("{{\"at_ms\":{},\"workload\":0,\"lag\":{},", sample.at_ms, sample.lag);
+        assert!(page.contains(&written), "{written} is not in the page");
+    }
 }

@@ -145,6 +145,89 @@ fn pointing_at_an_event_shows_its_details() {
 }
 
 #[test]
+fn every_kind_of_mark_says_what_it_is() {
+    on_the_page("run::every_kind_of_mark_says_what_it_is", |page| {
+        for (mark, pieces) in [
+            ("process", [" on node-", " s, for "]),
+            ("write", ["statefulmigrations/move", ": 200"]),
+            ("fault", ["@", " s"]),
+            ("milestone", ["move", " s"]),
+        ] {
+            page.hover(&format!("#lanes g.{mark}"));
+            let tip = page.text("#tooltip");
+            assert!(pieces.iter().all(|piece| tip.contains(piece)), "{mark}: {tip}");
+        }
+    });
+}
+
+/// A line's points: since the run began, and what was measured.
+type Line = Vec<(f64, f64)>;
+
+/// What the lines of the plot show, as it was measured: lag, arriving and applied, of each of the two migrations.
+fn measured(page: &mut Page<'_>) -> [Line; 6] {
+    let samples = data(page, "samples");
+    let samples = samples.as_array().unwrap();
+    let of = |workload: u64, field: &str| {
+        let own = samples.iter().filter(|sample| sample["workload"] == workload);
+        own.filter_map(|sample| Some((sample["at_ms"].as_f64()?, sample[field].as_f64()?))).collect()
+    };
+    ["lag", "arrival_rate", "apply_rate"]
+        .map(|field| [of(0, field), of(1, field)])
+        .concat()
+        .try_into()
+        .unwrap()
+}
+
+#[test]
+fn lag_and_rates_are_drawn_as_they_were_measured() {
+    on_the_page("run::lag_and_rates_are_drawn_as_they_were_measured", |page| {
+        let measured = measured(page);
+        // The timeline tells the lags, too, and gets them another way.
+        for (migration, line) in measured[..2].iter().enumerate() {
+            let told = page.strings(&format!(
+                "JSON.parse(document.getElementById('data').textContent).events
+                    .filter((event) => (event.migration ?? 0) === {migration} && event.text.startsWith('lag '))
+                    .map((event) => event.text.split(' ')[1])"
+            ));
+            let lags: Vec<String> = line.iter().map(|(_, lag)| lag.to_string()).collect();
+            assert!(lags.len() > 1 && lags == told, "{lags:?} {told:?}");
+        }
+        assert_eq!(page.texts("#lanes text.unit"), ["messages", "messages/s"]);
+        let drawn: Vec<Line> = serde_json::from_value(page.value(
+            "[...document.querySelectorAll('#lanes polyline.line')].map((line) => [...line.points].map((at) => [at.x, at.y]))",
+        ))
+        .unwrap();
+        assert_eq!(drawn.len(), measured.len());
+        // Each panel has a scale of its own.
+        for panel in [0..2, 2..6] {
+            for (line, points) in measured[panel.clone()].iter().zip(&drawn[panel.clone()]) {
+                assert_eq!(line.len(), points.len());
+            }
+            let (values, places) = (measured[panel.clone()].concat(), drawn[panel].concat());
+            is_a_scale(values.iter().map(|at| at.0).zip(places.iter().map(|at| at.0)), 1.0);
+            is_a_scale(values.iter().map(|at| at.1).zip(places.iter().map(|at| at.1)), -1.0);
+        }
+        page.hover("#lanes g.dot");
+        let tip = page.text("#tooltip");
+        let known =
+            measured[..2].concat().into_iter().any(|(_, lag)| tip.starts_with(&format!("lag {lag}, ")));
+        assert!(known && tip.contains("/s arrive, ") && tip.contains("/s applied"), "{tip}");
+    });
+}
+
+/// Every value lies where the least and the greatest say that it lies, to a fifth of a pixel; to the right, or upwards.
+fn is_a_scale(pairs: impl Iterator<Item = (f64, f64)>, direction: f64) {
+    let mut pairs: Vec<(f64, f64)> = pairs.collect();
+    pairs.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let ((least, from), (greatest, until)) = (pairs[0], *pairs.last().unwrap());
+    let per_unit = (until - from) / (greatest - least);
+    assert!(per_unit * direction > 0.0, "{pairs:?}");
+    for (value, place) in &pairs {
+        assert!((place - from - (value - least) * per_unit).abs() < 0.2, "{value} at {place}: {pairs:?}");
+    }
+}
+
+#[test]
 fn zooming_and_moving_change_the_axis() {
     on_the_page("run::zooming_and_moving_change_the_axis", |page| {
         let axis = |page: &mut Page<'_>| (page.text("#span"), page.texts("#lanes .time-tick text"));
