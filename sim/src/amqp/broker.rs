@@ -8,6 +8,7 @@ use amq_protocol::{frame::AMQPFrame, types::FieldTable};
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 
 use super::{
+    acts::Acts,
     clock::Clock,
     exception::Exception,
     message::Message,
@@ -38,6 +39,9 @@ pub(super) struct Broker {
     pub(super) recent_control: VecDeque<Arc<Message>>,
     /// Every control message, as a report shows it.
     pub(super) letters: Vec<Letter>,
+    pub(super) acts: Acts,
+    /// How often the management API was asked.
+    pub(super) management_requests: u64,
     /// How long after its confirm a binding is in force.
     pub(super) binding_delay: Option<Duration>,
     pub(super) refused_consumers: BTreeMap<String, u64>,

@@ -13,7 +13,9 @@ use super::{SharedBroker, broker::Broker, queue::Queue};
 /// Serves the management API on one HTTP connection.
 pub async fn serve_management<S: Stream>(broker: SharedBroker, stream: S) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = answer(&broker.lock(), request.method() == hyper::Method::GET, request.uri().path());
+        let mut broker = broker.lock();
+        broker.management_requests += 1;
+        let response = answer(&broker, request.method() == hyper::Method::GET, request.uri().path());
         async move { Ok::<_, Infallible>(response) }
     });
     let served =

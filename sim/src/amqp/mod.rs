@@ -13,9 +13,11 @@
 //!     ending       what goes with a channel, a connection, a queue, a run
 //!   queue        classic and quorum (destructive, unacked), stream (a log with positions)
 //!   settings     what the arguments of a queue say
+//!   acts         what one client did, for whoever judges it
 //!   management   GET queues, bindings, exchanges
 //! ```
 
+mod acts;
 mod alarm;
 mod broker;
 mod clock;
@@ -36,6 +38,7 @@ mod settings;
 mod shared;
 mod view;
 
+pub use acts::{Act, Deed};
 pub use connection::serve_connection;
 pub use expiry::keep_time;
 pub use management::serve_management;

@@ -12,6 +12,7 @@ use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
+    acts::Act,
     broker::{Broker, Client},
     message::{Message, text},
     queue::Queue,
@@ -125,7 +126,32 @@ impl SharedBroker {
 
     /// Every control message so far.
     pub fn letters(&self) -> Vec<Letter> {
-        self.lock().letters.clone()
+        self.letters_since(0)
+    }
+
+    /// The control messages after the first so many.
+    pub fn letters_since(&self, count: usize) -> Vec<Letter> {
+        self.lock().letters.get(count..).unwrap_or_default().to_vec()
+    }
+
+    /// From now on it is noted what clients of that name do.
+    pub fn watch_client(&self, name: &str) {
+        self.lock().acts.watch(name);
+    }
+
+    /// What they did, after the first so many acts.
+    pub fn acts_since(&self, count: usize) -> Vec<Act> {
+        self.lock().acts.since(count)
+    }
+
+    /// How many methods they have called, acks included and heartbeats not.
+    pub fn calls(&self) -> u64 {
+        self.lock().acts.calls()
+    }
+
+    /// How often anybody asked the management API.
+    pub fn management_requests(&self) -> u64 {
+        self.lock().management_requests
     }
 
     /// Adds a binding, past the network.

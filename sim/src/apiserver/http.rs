@@ -15,7 +15,7 @@ use super::{
     execute::Reply,
     faults::Verdict,
     journal::RequestRecord,
-    object::items,
+    object::{items, meta},
     proxy,
     request::{Query, Request, Target, Verb},
     server::ApiServer,
@@ -168,6 +168,9 @@ fn execute(
             Err(error) => error.code,
         };
         record.changed = state.store.version() != before;
+        if let (true, Verb::Create, Ok(reply)) = (record.name.is_empty(), request.verb, &result) {
+            meta(&reply.body, "name").clone_into(&mut record.name);
+        }
         state.journal.record(record);
         result
     });

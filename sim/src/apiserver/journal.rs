@@ -20,7 +20,7 @@ pub struct RequestRecord {
     pub plural: String,
     /// Namespace; empty for cluster-wide requests.
     pub namespace: String,
-    /// Name of the object; empty for collections, and for objects whose name the server generates.
+    /// Name of the object; empty for collections, and for what was to be created and was not.
     pub name: String,
     /// Subresource; for a node proxy with the rest of the path.
     pub subresource: String,
@@ -40,6 +40,10 @@ pub(super) struct Journal {
     records: VecDeque<RequestRecord>,
     /// How many writes there were, by field manager.
     writes: BTreeMap<String, u32>,
+    /// How many requests there were that are no watches, by `User-Agent`.
+    requests: BTreeMap<String, u64>,
+    /// How many records went.
+    forgotten: usize,
 }
 
 impl Journal {
@@ -59,14 +63,27 @@ impl Journal {
         if record.verb.is_write() {
             *self.writes.entry(record.manager.clone()).or_default() += 1;
         }
+        if record.verb != Verb::Watch {
+            *self.requests.entry(record.user_agent.clone()).or_default() += 1;
+        }
         if self.records.len() == RECORDS_MAX {
             self.records.pop_front();
+            self.forgotten += 1;
         }
         self.records.push_back(record);
     }
 
     pub(super) fn writes_of(&self, manager: &str) -> u32 {
         self.writes.get(manager).copied().unwrap_or_default()
+    }
+
+    pub(super) fn requests_of(&self, user_agent: &str) -> u64 {
+        self.requests.get(user_agent).copied().unwrap_or_default()
+    }
+
+    /// What came after the first so many records.
+    pub(super) fn since(&self, count: usize) -> impl Iterator<Item = &RequestRecord> {
+        self.records.iter().skip(count.saturating_sub(self.forgotten))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &RequestRecord> {

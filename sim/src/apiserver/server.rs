@@ -288,10 +288,14 @@ impl ApiServer {
         self.lock().journal.writes_of(manager)
     }
 
-    /// How often single objects of a kind were read so far.
-    pub fn gets_of(&self, plural: &str) -> usize {
-        let is_get = |record: &&RequestRecord| record.plural == plural && record.verb == Verb::Get;
-        self.lock().journal.iter().filter(is_get).count()
+    /// How often a client asked for anything so far, refused requests included; watches are not counted.
+    pub fn requests_of(&self, user_agent: &str) -> u64 {
+        self.lock().journal.requests_of(user_agent)
+    }
+
+    /// The requests after the first so many, in the order of their answers.
+    pub fn requests_since(&self, count: usize) -> Vec<RequestRecord> {
+        self.lock().journal.since(count).cloned().collect()
     }
 
     /// Every write so far, refused and idle ones included.

@@ -24,6 +24,8 @@ use crate::{
 
 /// Port of the simulated API server.
 const API_PORT: u16 = 6443;
+/// Name of the operator's connection to the broker.
+const OPERATOR: &str = "ms2m-operator";
 /// Port of the simulated kubelets.
 const KUBELET_PORT: u16 = 10_250;
 
@@ -73,6 +75,7 @@ impl Cluster {
             traffic: scenario.workloads.iter().map(|_| Traffic::new()).collect(),
             stop_traffic: watch::channel(false).0,
         };
+        cluster.broker.watch_client(OPERATOR);
         cluster.create(objects::secret());
         for (index, workload) in scenario.workloads.iter().enumerate() {
             cluster.provide(Names::of(index, workload), workload, scenario.mistake);

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use ms2m::{
-    api::{FIELD_MANAGER, Phase, StatefulMigration},
+    api::{Phase, StatefulMigration},
     kubernetes::client::USER_AGENT,
 };
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
-use super::{Cluster, Reached, party::Party, strike::Strikes};
+use super::{Cluster, Reached, activity::Activity, oracle::Isolation, party::Party, strike::Strikes};
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
@@ -82,6 +82,7 @@ pub(super) struct Drive {
     pub(super) parties: Vec<Party>,
     pub(super) strikes: Strikes,
     pub(super) reached: Reached,
+    isolation: Isolation,
     timeline: Timeline,
     samples: Vec<Sample>,
     expired_watches: u64,
@@ -98,6 +99,7 @@ impl Drive {
             plan: plan.clone(),
             cluster,
             reached: Reached::default(),
+            isolation: Isolation::default(),
             timeline: Timeline::default(),
             samples: Vec::new(),
             expired_watches: 0,
@@ -186,11 +188,12 @@ impl Drive {
 
     /// Where every migration is over, the operator does nothing.
     fn stays_silent(&mut self, sim: &mut Sim<'_>) {
-        let activity = self.operator_activity();
+        let before = Activity::of_the_operator(&self.cluster);
         self.step_until(sim, sim.elapsed() + SILENCE);
-        if self.parties.iter().all(Party::is_over) && self.operator_activity() != activity {
-            let message = "the operator is still at it after the end, where nothing changes".to_owned();
-            self.broke(sim, "Converges", message);
+        let activity = Activity::of_the_operator(&self.cluster).since(&before);
+        if self.parties.iter().all(Party::is_over) && activity.is_any() {
+            let what = "the operator is still at it after the end, where nothing changes";
+            self.broke(sim, "Converges", format!("{what}: {activity}"));
         }
     }
 
@@ -330,6 +333,9 @@ impl Drive {
             self.broke(sim, "Converges", format!("a host failed: {error}"));
         }
         self.look(sim);
+        if let Some(message) = self.isolation.look(&self.cluster) {
+            self.broke_isolation(sim, message);
+        }
         self.strike_what_is_due(sim);
         let mut broken = false;
         for party in &mut self.parties {
@@ -356,7 +362,7 @@ impl Drive {
             return;
         }
         self.version = version;
-        let mut lines = Vec::new();
+        let (mut lines, mut strangers) = (Vec::new(), Vec::new());
         for party in self.parties.iter_mut().filter(|party| party.asked.is_some()) {
             let Some(object) = party.object(&self.cluster) else {
                 party.gone = true;
@@ -365,8 +371,9 @@ impl Drive {
             if party.uid.is_empty() {
                 object["metadata"]["uid"].as_str().unwrap_or_default().clone_into(&mut party.uid);
             }
-            let migration = serde_json::from_value::<StatefulMigration>(object).ok();
-            let Some(status) = migration.and_then(|migration| migration.status) else { continue };
+            let Ok(migration) = serde_json::from_value::<StatefulMigration>(object) else { continue };
+            strangers.extend(self.isolation.follow(party.names, &migration));
+            let Some(status) = migration.status else { continue };
             if status == party.status {
                 continue;
             }
@@ -381,6 +388,16 @@ impl Drive {
             crate::trace!("run", "{}: {text}", names.migration());
             self.timeline.note_of(names.index, sim.elapsed(), lane, text);
         }
+        if let Some(message) = strangers.into_iter().next() {
+            self.broke_isolation(sim, message);
+        }
+    }
+
+    /// The first time tells.
+    fn broke_isolation(&mut self, sim: &Sim<'_>, message: String) {
+        if self.verdict.violations.iter().all(|known| known.invariant != "Isolation") {
+            self.broke(sim, "Isolation", message);
+        }
     }
 
     fn sources_consume(&self) -> bool {
@@ -389,10 +406,5 @@ impl Drive {
             let name = party.names.queue();
             queues.iter().any(|queue| queue.name == name && !queue.consumers.is_empty())
         })
-    }
-
-    /// How often the operator wrote anything, and looked at a migration: every turn begins with that.
-    fn operator_activity(&self) -> (u32, usize) {
-        (self.cluster.api.writes_of(FIELD_MANAGER), self.cluster.api.gets_of("statefulmigrations"))
     }
 }

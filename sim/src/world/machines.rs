@@ -8,7 +8,10 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Archive, Images, Main, Memory, transfer::Transfer};
+use super::{
+    Archive, Images, Main, Memory,
+    transfer::{Handled, Handling, Transfer},
+};
 use crate::kubelet::Exit;
 
 /// Everything that nodes hold and run: processes, disks, and the registry they pull from.
@@ -33,6 +36,8 @@ pub struct State {
     pub ailments: BTreeSet<Ailment>,
     pub(super) requests: VecDeque<Request>,
     pub(super) transfers: Vec<Transfer>,
+    /// What transfer Jobs did to checkpoints, in order.
+    pub(super) handlings: Vec<Handling>,
     pub(super) serial: u64,
 }
 
@@ -116,6 +121,11 @@ impl State {
     /// Whether something does not work at present.
     pub fn has(&self, ailment: Ailment) -> bool {
         self.ailments.contains(&ailment)
+    }
+
+    pub(super) fn note_handling(&mut self, job_pod: &str, deed: Handled, of_pod: &str) {
+        let (job_pod, of_pod) = (job_pod.to_owned(), of_pod.to_owned());
+        self.handlings.push(Handling { job_pod, deed, of_pod });
     }
 }
 

@@ -10,9 +10,11 @@
 //!   cluster      API server, broker, nodes, publishers, operator: hosts of the network
 //!   machines     processes, disks, registry
 //!                kubelet ──Runtime──► SimRuntime ──requests──► Machines ──between two steps──► turmoil hosts
+//!   activity     what the operator asked of the servers, which must end with the migrations
 //!   oracle       the invariants of docs/protocol.md
 //! ```
 
+mod activity;
 mod archive;
 mod cluster;
 mod counter;

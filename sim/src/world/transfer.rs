@@ -8,7 +8,7 @@ use ms2m::registry::report::{
 use tokio::sync::watch;
 
 use super::{
-    Container, Machines, Memory, Snapshot,
+    Archive, Container, Image, Machines, Memory, Snapshot,
     machines::{Ailment, State},
 };
 use crate::kubelet::{ContainerSpec, Exit, StartedContainer};
@@ -23,6 +23,28 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Whether a container runs `ms2m transfer`.
 pub(super) fn is_transfer(spec: &ContainerSpec) -> bool {
     spec.command.iter().chain(&spec.args).any(|word| word == "transfer")
+}
+
+/// What a transfer Job did to a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Handling {
+    /// Name of the Job's pod.
+    pub(super) job_pod: String,
+    /// What it did.
+    pub(super) deed: Handled,
+    /// UID of the pod that the checkpoint is of.
+    pub(super) of_pod: String,
+}
+
+/// What may be done to a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// It was pushed under this tag.
+    Pushed(String),
+    /// Its image was deleted.
+    ImageDeleted,
+    /// Its archive was deleted.
+    ArchiveDeleted,
 }
 
 /// A transfer that is under way.
@@ -78,10 +100,9 @@ impl Machines {
             state.transfers = later;
             let mut ended = Vec::new();
             for transfer in due {
-                if !state.containers.get(&transfer.container_id).is_some_and(Container::runs) {
-                    continue;
-                }
-                match carry_out(&mut state, &transfer.node, &transfer.words) {
+                let runs = state.containers.get(&transfer.container_id).filter(|container| container.runs());
+                let Some(job_pod) = runs.map(|container| container.pod.clone()) else { continue };
+                match carry_out(&mut state, &job_pod, &transfer.node, &transfer.words) {
                     TransferReport::Error(TransferFailure {
                         reason: TransferReason::RegistryUnavailable,
                         ..
@@ -105,14 +126,14 @@ impl Machines {
     }
 }
 
-fn carry_out(state: &mut State, node: &str, words: &[String]) -> TransferReport {
+fn carry_out(state: &mut State, job_pod: &str, node: &str, words: &[String]) -> TransferReport {
     match value(words, "--archive") {
-        Some(archive) => push(state, node, archive, words),
-        None => clean(state, node, words),
+        Some(archive) => push(state, job_pod, (node, archive), words),
+        None => clean(state, job_pod, node, words),
     }
 }
 
-fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> TransferReport {
+fn push(state: &mut State, job_pod: &str, (node, path): (&str, &str), words: &[String]) -> TransferReport {
     let expected = value(words, "--expect-container-id").map(without_scheme);
     let Some(archive) = state.archives.get(&(node.to_owned(), path.to_owned())).cloned() else {
         return failure(TransferReason::ArchiveMissing, format!("there is no archive {path} on {node}"));
@@ -130,6 +151,7 @@ fn push(state: &mut State, node: &str, path: &str, words: &[String]) -> Transfer
         return refused;
     }
     let digest = state.images.push(repository, tag, archive.clone());
+    state.note_handling(job_pod, Handled::Pushed(tag.to_owned()), &archive.pod_uid);
     TransferReport::Pushed(Pushed {
         image: format!("{repository}@{digest}"),
         digest,
@@ -160,22 +182,34 @@ fn refusal(state: &State, repository: &str) -> Option<TransferReport> {
     Some(failure(reason, message))
 }
 
-fn clean(state: &mut State, node: &str, words: &[String]) -> TransferReport {
+fn clean(state: &mut State, job_pod: &str, node: &str, words: &[String]) -> TransferReport {
     let mut cleaned = Cleaned::default();
     let deletes = words.iter().any(|word| word == "--delete");
     if deletes && state.has(Ailment::RegistryDown) {
         return failure(TransferReason::RegistryUnavailable, "the registry answers 503".to_owned());
     }
     if deletes && let Some(image) = value(words, "--image") {
+        if let Some(Image::Checkpoint(archive)) = state.images.pull(image) {
+            state.note_handling(job_pod, Handled::ImageDeleted, &archive.pod_uid);
+        }
         let there = state.images.delete(image);
         cleaned.image = Some(if there { ImageDeletion::Deleted } else { ImageDeletion::AlreadyGone });
     }
     if words.iter().any(|word| word == "--delete-archives")
         && let Some(container_id) = value(words, "--container-id").map(without_scheme)
     {
-        let before = state.archives.len();
-        state.archives.retain(|(at, _), archive| at != node || archive.container_id != container_id);
-        cleaned.archives_deleted = u32::try_from(before - state.archives.len()).unwrap_or(u32::MAX);
+        let is_meant = |(at, _): &(String, String), archive: &Archive| {
+            at == node && archive.container_id == container_id
+        };
+        let deleted: Vec<Archive> = state
+            .archives
+            .extract_if(.., |place, archive| is_meant(place, archive))
+            .map(|(_, a)| a)
+            .collect();
+        for archive in &deleted {
+            state.note_handling(job_pod, Handled::ArchiveDeleted, &archive.pod_uid);
+        }
+        cleaned.archives_deleted = u32::try_from(deleted.len()).unwrap_or(u32::MAX);
     }
     TransferReport::Cleaned(cleaned)
 }

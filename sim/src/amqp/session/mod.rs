@@ -57,6 +57,7 @@ impl Session {
     }
 
     pub(super) fn take_in(&mut self, broker: &mut Broker, frame: AMQPFrame) {
+        broker.note_frame(self.client, &frame);
         match frame {
             AMQPFrame::ProtocolHeader(_) => self.start(broker),
             AMQPFrame::Heartbeat | AMQPFrame::InvalidHeartbeat(_) => {}

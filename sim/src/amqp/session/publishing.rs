@@ -57,6 +57,7 @@ impl Session {
             body,
         };
         broker.note_letter(self.client, &message);
+        broker.note_publish(self.client, channel, &message);
         match broker.publish(message) {
             Err(exception) => self.refuse(broker, channel, &exception),
             Ok(routed) => {

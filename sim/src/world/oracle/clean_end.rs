@@ -126,7 +126,8 @@ impl Oracle {
     }
 }
 
-fn migration_uid(status: &StatefulMigrationStatus, oracle: &Oracle) -> Option<String> {
+/// UID of the migration, as far as its status tells it.
+pub(super) fn migration_uid(status: &StatefulMigrationStatus, oracle: &Oracle) -> Option<String> {
     let replay = &status.mirror.as_ref()?.replay_queue;
     replay.strip_prefix(&format!("{}.ms2m.", oracle.names.queue())).map(str::to_owned)
 }

@@ -10,7 +10,7 @@ use super::{
     fates::{checkpointed, ledger_gaps, of_the_source},
     is_kept,
 };
-use crate::world::{Cluster, objects};
+use crate::world::Cluster;
 
 impl Oracle {
     /// Follows the object's status: phases only move along the table's edges, and the point of no return is passed once.
@@ -22,6 +22,7 @@ impl Oracle {
             self.phase = transition.phase;
         }
         self.transitions = status.phase_transitions.len();
+        self.takes_only_the_restored(status, at);
         if status.abort.is_some() {
             self.gave_up_at.get_or_insert(at);
         }
@@ -120,39 +121,6 @@ impl Oracle {
         if !lacks.is_empty() {
             let message = format_args!("it failed, and neither its image nor its replay queue has {lacks:?}");
             self.broke(at, "NoLoss", message);
-        }
-    }
-
-    /// Whether an object of this name may have been written for this migration.
-    fn is_about_this(&self, cluster: &Cluster, name: &str) -> bool {
-        let is_alone = cluster.traffic.len() == 1;
-        let uid = || {
-            let (group, plural) = ("migration.ms2m.io", "statefulmigrations");
-            let object = cluster.api.get(group, plural, objects::NAMESPACE, &self.names.migration())?;
-            object["metadata"]["uid"].as_str().map(str::to_owned)
-        };
-        is_alone
-            || self.names.has_pod(name)
-            || name == self.names.source()
-            || uid().is_some_and(|uid| name.contains(&uid))
-    }
-
-    /// What the preflight refuses costs nothing.
-    pub(super) fn created_nothing(&mut self, cluster: &Cluster, at: Duration) {
-        if self.may_begin {
-            return;
-        }
-        let writes = cluster.api.log_of_writes();
-        let created = writes.iter().find(|write| {
-            write.changed
-                && write.manager == ms2m::api::FIELD_MANAGER
-                && write.namespace == objects::NAMESPACE
-                && matches!(write.plural.as_str(), "pods" | "jobs" | "services")
-                && self.is_about_this(cluster, &write.name)
-        });
-        if let Some(write) = created {
-            let message = format!("{:?} {} {}", write.verb, write.plural, write.name);
-            self.broke(at, "PreflightFirst", message);
         }
     }
 }

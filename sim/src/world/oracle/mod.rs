@@ -1,28 +1,42 @@
 //! Checks the invariants of docs/protocol.md for one workload, migration after migration: some after every step, the others when all is over.
 //!
 //! ```text
-//!   ownership   OneOwner, at every step
-//!   fates       NoEarlyKill, and which deaths no protocol could make up for
-//!   slipped     what went past the replay queue, and whether anything shows it
-//!   course      PhaseMonotonic, as the status is written
-//!   messages    NoLoss, NoDuplicate, Order, RamPreserved, OutputsOnce, at the end
-//!   clean_end   CleanEnd, at the end
+//!   ownership         OneOwner, at every step
+//!   fates             NoEarlyKill, and which deaths no protocol could make up for
+//!   slipped           what went past the replay queue, and whether anything shows it
+//!   course            PhaseMonotonic, as the status is written
+//!   preflight_first   PreflightFirst: what is refused costs nothing
+//!   ram_preserved     RamPreserved, at HELLO, when it is accepted, at TAKE_OVER, and at the end
+//!   clean_end         CleanEnd, at the end
+//!   survivor          what the surviving owner has, at the end, which is judged by
+//!     no_loss           NoLoss
+//!     no_duplicate      NoDuplicate
+//!     order             Order
+//!     outputs_once      OutputsOnce
+//!   isolation         Isolation, of all workloads together, at every step
 //! ```
 //! Converges is the drive's to check: it knows when the last fault has ended.
 
 mod clean_end;
 mod course;
 mod fates;
-mod messages;
+mod isolation;
+mod no_duplicate;
+mod no_loss;
+mod order;
+mod outputs_once;
 mod ownership;
+mod preflight_first;
+mod ram_preserved;
 mod slipped;
+mod survivor;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use ms2m::api::{CheckpointStatus, Phase, StatefulMigrationStatus, reason};
 
-pub(super) use self::ownership::is_of;
-use self::{fates::Fates, slipped::named_at_the_end};
+use self::{fates::Fates, ram_preserved::Restored, slipped::named_at_the_end};
+pub(super) use self::{isolation::Isolation, ownership::is_of};
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
@@ -40,6 +54,7 @@ pub struct Oracle {
     phase: Phase,
     transitions: usize,
     fates: Fates,
+    restored: Restored,
     /// Whether a fault may make an output appear again, with the same identity.
     may_repeat_outputs: bool,
     /// Whether a fault may make a message go past the replay queue.
@@ -73,6 +88,7 @@ impl Oracle {
             phase: Phase::Pending,
             transitions: 0,
             fates: Fates::default(),
+            restored: Restored::default(),
             may_repeat_outputs: faults.iter().any(|fault| fault.kind.may_repeat_outputs()),
             is_calm: faults.is_empty(),
             may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
@@ -96,6 +112,7 @@ impl Oracle {
     ) {
         self.end_round(cluster, status, at);
         self.fates.next_round(status);
+        self.restored.next_round();
         if status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
             self.left_before.extend(status.checkpoint.clone());
         }
@@ -163,10 +180,8 @@ impl Oracle {
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
         self.given_up_late(cluster, status, at);
-        let replay = format!("{}.ms2m.", self.names.queue());
-        if !self.may_begin && cluster.broker.queues().iter().any(|queue| queue.name.starts_with(&replay)) {
-            self.broke(at, "PreflightFirst", "there is a replay queue");
-        }
+        self.ram_preserved(cluster, status, at);
+        self.mirrors_nothing(cluster, at);
     }
 
     /// Checks what must hold when all is over.
@@ -181,7 +196,7 @@ impl Oracle {
             self.fates.excuse(status).or_else(|| named_at_the_end(status)).or_else(|| reported(status));
         self.end_round(cluster, status, at);
         self.created_nothing(cluster, at);
-        self.messages(cluster, status, at, report);
+        self.survivor(cluster, status, at, report);
     }
 }
 

@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use ms2m::api::StatefulMigrationStatus;
+use ms2m_counter::{StateView, view};
+
+use super::{Oracle, is_kept, memory, ownership::owns};
+use crate::{report::WorkloadReport, world::Cluster};
+
+impl Oracle {
+    /// Compares what the surviving owner's state contains with what was published.
+    pub(super) fn survivor(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        at: Duration,
+        report: &mut WorkloadReport,
+    ) {
+        let record = cluster.traffic[self.names.index].record.snapshot();
+        report.published = record.published();
+        let Some(survivor) = self.owner_at_the_end(cluster) else {
+            if report.excuse.is_none() && !is_kept(status) {
+                self.broke(at, "NoLoss", "nobody owns the queue at the end");
+            }
+            return;
+        };
+        report.applied = survivor.state.count;
+        let comparison = ms2m_counter::verify::compare(&record, &survivor);
+        report.lost = comparison.lost_count();
+        report.duplicated = comparison.duplicated_count();
+        report.reordered = comparison.reordered_count();
+        self.says_what_it_lacks(status, &comparison, at);
+        if report.excuse.is_some() {
+            return;
+        }
+        self.no_loss(&comparison, at);
+        self.no_duplicate(&comparison, at);
+        self.order(&comparison, at);
+        self.ram_at_the_end(cluster, &survivor.state, at);
+        self.outputs_once(cluster, at);
+    }
+
+    fn owner_at_the_end(&self, cluster: &Cluster) -> Option<StateView> {
+        let state = cluster.machines.lock();
+        let owner = state.containers.values().find(|container| owns(container, self.names))?;
+        memory(owner).map(|memory| memory.cell().look(view))
+    }
+}
