@@ -81,6 +81,8 @@ seeded_bugs! {
     DeleteReplayEarly,
     /// Archive and image are left over.
     LeaveCheckpoint,
+    /// Cleaning up deletes the control queues of everybody whose pod is moved, not only its own.
+    CleanUpEverybody,
     /// The control queues of replaced shadows are left over.
     ForgetRetired,
     /// Services are not routed.

@@ -8,6 +8,7 @@ use ms2m_app::contract::{CONTRACT_VERSION, Command};
 
 use super::{
     context::Context,
+    seeded,
     session::{self, Session},
 };
 use crate::{
@@ -126,10 +127,17 @@ impl Actor<'_> {
                 };
                 (format!("telling pod {pod_uid}"), lane.send_command(pod_uid, &command).await)
             }
-            Effect::DeleteControlQueue { pod_uid } => (
-                "deleting a control queue".to_owned(),
-                lane.delete_queue(&names::control_queue(pod_uid)).await,
-            ),
+            Effect::DeleteControlQueue { pod_uid } => {
+                for pod_uid in seeded::everybody(self.context, self.migration).await {
+                    lane.delete_queue(&names::control_queue(&pod_uid))
+                        .await
+                        .map_err(|error| session::failure("deleting a control queue", &error))?;
+                }
+                (
+                    "deleting a control queue".to_owned(),
+                    lane.delete_queue(&names::control_queue(pod_uid)).await,
+                )
+            }
             Effect::DeleteReplies => {
                 ("deleting the replies queue".to_owned(), session.delete_replies(self.migration).await)
             }

@@ -1,11 +1,13 @@
-//! Those of the seeded bugs ([`SeededBug`]) that come down to another decision: here, so that `protocol` can be read without them.
+//! Those of the seeded bugs ([`SeededBug`]) that come down to another decision, or to more than was decided: here, so that `protocol` can be read without them.
 //! Without the feature `seeded-bugs` all of it is [`protocol::decide`](crate::protocol::decide).
 
 use jiff::Timestamp;
 use ms2m_app::seeded_bug::{self, SeededBug};
 
+use super::context::Context;
 use crate::{
     api::{Phase, StatefulMigrationStatus},
+    kubernetes::{MigrationRef, migrations},
     protocol::{self, Decision, Effect, Migration, Observation, PodView, QueueView},
 };
 
@@ -60,4 +62,16 @@ fn binding_late(migration: &Migration<'_>, seen: &Observation, now: Timestamp) -
         decision.effects.push(Effect::MirrorReplay { replay_queue, bindings });
     }
     decision
+}
+
+/// UIDs of the sources of everybody's migrations, where a bug deletes their control queues, too; otherwise nobody's.
+pub(super) async fn everybody(context: &Context, migration: &MigrationRef) -> Vec<String> {
+    if !seeded_bug::is(SeededBug::CleanUpEverybody) {
+        return Vec::new();
+    }
+    let migrations = migrations::api(&context.client, &migration.namespace);
+    let listed = migrations.list(&kube::api::ListParams::default()).await;
+    let all = listed.map(|all| all.items).unwrap_or_default();
+    let sources = all.into_iter().filter_map(|object| object.status?.source);
+    sources.map(|source| source.uid).collect()
 }
