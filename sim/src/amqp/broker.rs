@@ -123,6 +123,19 @@ impl Broker {
         self.clients.get_mut(&client)?.channels.get_mut(&channel)
     }
 
+    /// The connections that their clients named so.
+    pub(super) fn named(&self, name: &str) -> Vec<u64> {
+        let named = self.clients.iter().filter(|(_, client)| client.name == name);
+        named.map(|(client, _)| *client).collect()
+    }
+
+    /// A connection's channels, but for those that the broker is closing.
+    pub(super) fn open_channels(&self, client: u64) -> Vec<u16> {
+        let channels = self.clients.get(&client).map(|client| &client.channels);
+        let open = channels.into_iter().flatten().filter(|(_, channel)| !channel.closing);
+        open.map(|(channel, _)| *channel).collect()
+    }
+
     /// Puts a queue there, unless there is one of that name.
     pub(super) fn create_queue(&mut self, name: &str, queue: Queue) {
         if self.queues.contains_key(name) {

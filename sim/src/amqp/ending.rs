@@ -2,12 +2,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use amq_protocol::{
     frame::AMQPFrame,
-    protocol::{AMQPClass, basic},
+    protocol::{AMQPClass, basic, channel},
 };
 
 use super::{
-    broker::Broker,
+    broker::{Broker, Channel},
     delivery::Settlement,
+    exception::Exception,
     queue::Queue,
     routing::{Binding, Destination},
 };
@@ -51,6 +52,18 @@ impl Broker {
                 self.deliver(name);
             }
         }
+    }
+
+    /// The broker closes a channel: its consumers end, and what it had not acked returns before the client has answered.
+    /// Whatever else comes for the channel until then is dropped.
+    pub(super) fn close_channel(&mut self, client: u64, channel: u16, exception: &Exception) {
+        self.end_channel(client, channel);
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.channels.insert(channel, Channel { closing: true, ..Channel::default() });
+        }
+        let (reply_code, reply_text) = (exception.code, exception.text.as_str().into());
+        let close = channel::Close { reply_code, reply_text, class_id: 0, method_id: 0 };
+        self.send(client, AMQPFrame::Method(channel, AMQPClass::Channel(channel::AMQPMethod::Close(close))));
     }
 
     fn remove_consumers(&mut self, name: &str, which: impl Fn(&super::consumer::Consumer) -> bool) -> bool {

@@ -41,6 +41,30 @@ impl Exception {
         )
     }
 
+    /// A consumer has had a delivery for too long.
+    pub(super) fn late_ack(channel: u16) -> Self {
+        let text = format!(
+            "PRECONDITION_FAILED - delivery acknowledgement on channel {channel} timed out. Timeout value used: \
+             1800000 ms. This timeout value can be configured, see consumers doc guide to learn more"
+        );
+        Self::new(406, text)
+    }
+
+    /// A method for a channel that is not open.
+    pub(super) fn not_open() -> Self {
+        Self::new(504, "CHANNEL_ERROR - expected 'channel.open'")
+    }
+
+    /// A channel is opened that is open, or that the broker is closing.
+    pub(super) fn opened_twice() -> Self {
+        Self::new(504, "CHANNEL_ERROR - second 'channel.open' seen")
+    }
+
+    /// The contents of a message come without the method that they belong to.
+    pub(super) fn no_method() -> Self {
+        Self::new(505, "UNEXPECTED_FRAME - expected method frame, got non method frame instead")
+    }
+
     /// Whether the whole connection ends by it, rather than the channel.
     pub(super) fn is_hard(&self) -> bool {
         self.code >= 500

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::{
     acts::Act,
     broker::{Broker, Client},
+    exception::Exception,
     message::{Message, text},
     queue::Queue,
     routing::{Binding, Destination, Exchange},
@@ -74,14 +75,19 @@ impl SharedBroker {
     /// Drops the connections that a client named so, without a word.
     pub fn drop_connections(&self, name: &str) {
         let mut broker = self.lock();
-        let named: Vec<u64> = broker
-            .clients
-            .iter()
-            .filter(|(_, client)| client.name == name)
-            .map(|(client, _)| *client)
-            .collect();
-        for client in named {
+        for client in broker.named(name) {
             broker.end_client(client);
+        }
+    }
+
+    /// Closes every channel of the connections that a client named so, as RabbitMQ closes one whose consumer has not acked
+    /// a delivery for half an hour. The connections stay.
+    pub fn close_channels(&self, name: &str) {
+        let mut broker = self.lock();
+        for client in broker.named(name) {
+            for channel in broker.open_channels(client) {
+                broker.close_channel(client, channel, &Exception::late_ack(channel));
+            }
         }
     }
 

@@ -11,7 +11,9 @@
 mod contract;
 
 mod adapter;
+mod bare;
 mod bindings;
+mod channels;
 mod consuming;
 mod dead_letters;
 mod exchanges;
@@ -93,6 +95,13 @@ contract! {
         consuming_what_is_not_there_ends_the_channel_only,
         a_stream_cannot_be_got_from,
         a_connection_exception_returns_what_all_its_channels_had_not_acked;
+    channels:
+        a_method_on_a_channel_that_is_not_open_ends_the_connection,
+        a_method_on_a_channel_that_was_closed_ends_the_connection,
+        a_channel_that_is_opened_twice_ends_the_connection,
+        content_without_a_publish_ends_the_connection,
+        what_comes_for_a_channel_that_the_broker_has_closed_is_discarded,
+        a_channel_that_both_sides_close_is_closed_once;
     settling:
         a_requeued_message_comes_before_those_that_wait,
         messages_requeued_in_any_order_return_to_their_places,

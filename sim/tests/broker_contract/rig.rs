@@ -17,6 +17,7 @@ use lapin::{
         ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable},
+    uri::AMQPUri,
 };
 use ms2m::broker::rabbitmq::{ManagementUrl, RabbitMq, parse_amqp_url};
 use ms2m_app::io::{Dial as _, SocketDial};
@@ -147,12 +148,16 @@ impl Rig {
     /// The adapter under test.
     pub(super) fn adapter(&self) -> RabbitMq {
         let management = ManagementUrl::parse(&self.management).unwrap();
-        RabbitMq::new(parse_amqp_url(&self.url).unwrap(), Some(management), self.dial.clone(), DEADLINE)
+        RabbitMq::new(self.uri(), Some(management), self.dial.clone(), DEADLINE)
+    }
+
+    /// Where the broker is, and as whom.
+    pub(super) fn uri(&self) -> AMQPUri {
+        parse_amqp_url(&self.url).unwrap()
     }
 
     pub(super) async fn connect(&self) -> Connection {
-        let uri = parse_amqp_url(&self.url).unwrap();
-        within(self.dial.connect_amqp(uri, ConnectionProperties::default())).await
+        within(self.dial.connect_amqp(self.uri(), ConnectionProperties::default())).await
     }
 
     /// A connection and a channel with confirms.

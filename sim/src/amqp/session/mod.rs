@@ -122,49 +122,12 @@ impl Session {
     }
 
     fn method(&mut self, broker: &mut Broker, channel: u16, method: AMQPClass) {
-        match &method {
-            AMQPClass::Channel(channel::AMQPMethod::Open(_)) => {
-                if let Some(client) = broker.clients.get_mut(&self.client) {
-                    client.channels.insert(channel, Channel::default());
-                }
-                self.answer(
-                    broker,
-                    channel,
-                    AMQPClass::Channel(channel::AMQPMethod::OpenOk(channel::OpenOk {})),
-                );
-                return;
-            }
-            AMQPClass::Channel(channel::AMQPMethod::Close(_)) => {
-                self.publishing.remove(&channel);
-                broker.end_channel(self.client, channel);
-                self.answer(
-                    broker,
-                    channel,
-                    AMQPClass::Channel(channel::AMQPMethod::CloseOk(channel::CloseOk {})),
-                );
-                return;
-            }
-            AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => {
-                broker.end_channel(self.client, channel);
-                return;
-            }
-            _ => {}
-        }
-        if broker.channel(self.client, channel).is_none_or(|channel| channel.closing) {
-            return;
-        }
-        let result = match method {
-            AMQPClass::Basic(method) => self.basic(broker, channel, method),
-            AMQPClass::Queue(method) => self.queue(broker, method),
-            AMQPClass::Exchange(method) => exchanges::exchange(broker, method),
-            AMQPClass::Channel(channel::AMQPMethod::Flow(flow)) => flow_of(&flow),
-            AMQPClass::Confirm(confirm::AMQPMethod::Select(_)) => {
-                if let Some(channel) = broker.channel(self.client, channel) {
-                    channel.confirms = true;
-                }
-                Ok(Some(AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))))
-            }
-            _ => Err(Exception::new(540, "NOT_IMPLEMENTED")),
+        let is_closing = broker.channel(self.client, channel).map(|channel| channel.closing);
+        let result = match (method, is_closing) {
+            (AMQPClass::Channel(method), _) => self.channel(broker, channel, &method, is_closing),
+            (_, None) => Err(Exception::not_open()),
+            (_, Some(true)) => Ok(None),
+            (method, Some(false)) => self.call(broker, channel, method),
         };
         match result {
             Ok(Some(answer)) => self.answer(broker, channel, answer),
@@ -173,36 +136,84 @@ impl Session {
         }
     }
 
+    /// What is about the channel itself; `is_closing` is none where there is none of that number.
+    fn channel(
+        &mut self,
+        broker: &mut Broker,
+        channel: u16,
+        method: &channel::AMQPMethod,
+        is_closing: Option<bool>,
+    ) -> Result<Option<AMQPClass>, Exception> {
+        use channel::AMQPMethod as M;
+        let answer = match (method, is_closing) {
+            (M::Open(_), None) => {
+                self.publishing.remove(&channel);
+                if let Some(client) = broker.clients.get_mut(&self.client) {
+                    client.channels.insert(channel, Channel::default());
+                }
+                M::OpenOk(channel::OpenOk {})
+            }
+            (M::Open(_), Some(_)) => return Err(Exception::opened_twice()),
+            (_, None) => return Err(Exception::not_open()),
+            // Both have closed it: the client answers this side's close, too.
+            (M::Close(_), Some(true)) => M::CloseOk(channel::CloseOk {}),
+            (M::Close(_), Some(false)) => {
+                self.publishing.remove(&channel);
+                broker.end_channel(self.client, channel);
+                M::CloseOk(channel::CloseOk {})
+            }
+            (M::CloseOk(_), Some(true)) => {
+                broker.end_channel(self.client, channel);
+                return Ok(None);
+            }
+            (_, Some(true)) => return Ok(None),
+            (M::Flow(flow), Some(false)) => flow_of(flow)?,
+            (_, Some(false)) => return Err(Exception::new(503, "COMMAND_INVALID - unimplemented method")),
+        };
+        Ok(Some(AMQPClass::Channel(answer)))
+    }
+
+    fn call(
+        &mut self,
+        broker: &mut Broker,
+        channel: u16,
+        method: AMQPClass,
+    ) -> Result<Option<AMQPClass>, Exception> {
+        match method {
+            AMQPClass::Basic(method) => self.basic(broker, channel, method),
+            AMQPClass::Queue(method) => self.queue(broker, method),
+            AMQPClass::Exchange(method) => exchanges::exchange(broker, method),
+            AMQPClass::Confirm(confirm::AMQPMethod::Select(_)) => {
+                if let Some(channel) = broker.channel(self.client, channel) {
+                    channel.confirms = true;
+                }
+                Ok(Some(AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))))
+            }
+            _ => Err(Exception::new(540, "NOT_IMPLEMENTED")),
+        }
+    }
+
     /// A soft exception closes the channel, a hard one the connection.
     fn refuse(&mut self, broker: &mut Broker, channel: u16, exception: &Exception) {
-        let text = exception.text.as_str().into();
         if exception.is_hard() {
-            let close =
-                connection::Close { reply_code: exception.code, reply_text: text, class_id: 0, method_id: 0 };
+            let (reply_code, reply_text) = (exception.code, exception.text.as_str().into());
+            let close = connection::Close { reply_code, reply_text, class_id: 0, method_id: 0 };
             broker.end_channels(self.client);
             self.refused = true;
             self.answer(broker, 0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
             return;
         }
-        // Its consumers end at once; what it had not acked returns before the client has answered.
-        let confirmed = Channel { closing: true, ..Channel::default() };
-        broker.end_channel(self.client, channel);
-        if let Some(client) = broker.clients.get_mut(&self.client) {
-            client.channels.insert(channel, confirmed);
-        }
         self.publishing.remove(&channel);
-        let close =
-            channel::Close { reply_code: exception.code, reply_text: text, class_id: 0, method_id: 0 };
-        self.answer(broker, channel, AMQPClass::Channel(channel::AMQPMethod::Close(close)));
+        broker.close_channel(self.client, channel, exception);
     }
 }
 
 /// A client may ask for deliveries to flow, which they do; it may not stop them.
-fn flow_of(flow: &channel::Flow) -> Result<Option<AMQPClass>, Exception> {
+fn flow_of(flow: &channel::Flow) -> Result<channel::AMQPMethod, Exception> {
     if !flow.active {
         return Err(Exception::new(540, "NOT_IMPLEMENTED - active=false"));
     }
-    Ok(Some(AMQPClass::Channel(channel::AMQPMethod::FlowOk(channel::FlowOk { active: true }))))
+    Ok(channel::AMQPMethod::FlowOk(channel::FlowOk { active: true }))
 }
 
 fn capabilities() -> FieldTable {

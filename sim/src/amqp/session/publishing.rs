@@ -25,12 +25,19 @@ impl Session {
             AMQPFrame::Header(channel, _) | AMQPFrame::Body(channel, _) => *channel,
             _ => return,
         };
-        if let Some(publishing) = self.publishing.get_mut(&channel) {
-            match frame {
-                AMQPFrame::Header(_, header) => publishing.header = Some(header),
-                AMQPFrame::Body(_, part) => publishing.body.extend_from_slice(&part),
-                _ => {}
-            }
+        if broker.channel(self.client, channel).is_some_and(|channel| channel.closing) {
+            // The rest of a message for a channel that was closed in the middle of it.
+            self.publishing.remove(&channel);
+            return;
+        }
+        let Some(publishing) = self.publishing.get_mut(&channel) else {
+            self.refuse(broker, channel, &Exception::no_method());
+            return;
+        };
+        match frame {
+            AMQPFrame::Header(_, header) => publishing.header = Some(header),
+            AMQPFrame::Body(_, part) => publishing.body.extend_from_slice(&part),
+            _ => {}
         }
         self.publish_if_whole(broker, channel);
     }
