@@ -78,6 +78,7 @@ fn classify(error: &lapin::Error) -> BrokerError {
         lapin::ErrorKind::ProtocolError(protocol) => match protocol.get_id() {
             403 => BrokerError::Refused(protocol.get_message().to_string()),
             404 if !is_absent(protocol) => BrokerError::Unreachable(error.to_string()),
+            406 if is_late_ack(protocol) => BrokerError::Unreachable(error.to_string()),
             404..=406 | 530 => BrokerError::Precondition(protocol.get_message().to_string()),
             _ => BrokerError::Unreachable(error.to_string()),
         },
@@ -91,15 +92,25 @@ fn is_absent(protocol: &lapin::protocol::AMQPError) -> bool {
     protocol.get_id() == 404 && protocol.get_message().as_str().starts_with("NOT_FOUND - no ")
 }
 
+/// Whether the channel was closed because a delivery was not acked in time. That answers no call: whatever was under way on the
+/// channel is lost with it, and goes through on another.
+fn is_late_ack(protocol: &lapin::protocol::AMQPError) -> bool {
+    protocol.get_message().as_str().starts_with("PRECONDITION_FAILED - delivery acknowledgement ")
+}
+
 #[cfg(test)]
 mod tests {
     use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
 
     use super::*;
 
-    fn not_found(text: &str) -> BrokerError {
-        let kind = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+    fn closed(error: AMQPSoftError, text: &str) -> BrokerError {
+        let kind = AMQPErrorKind::Soft(error);
         classify(&lapin::ErrorKind::ProtocolError(AMQPError::new(kind, text.into())).into())
+    }
+
+    fn not_found(text: &str) -> BrokerError {
+        closed(AMQPSoftError::NOTFOUND, text)
     }
 
     #[test]
@@ -109,5 +120,16 @@ mod tests {
         assert!(matches!(away, BrokerError::Unreachable(_)) && away.is_retryable(), "{away:?}");
         let absent = not_found("NOT_FOUND - no queue 'q' in vhost '/'");
         assert!(matches!(absent, BrokerError::Precondition(_)) && !absent.is_retryable(), "{absent:?}");
+    }
+
+    #[test]
+    fn a_channel_that_is_closed_for_a_late_ack_refuses_nothing() {
+        let failed = |text: &str| closed(AMQPSoftError::PRECONDITIONFAILED, text);
+        let late = failed(
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 3 timed out. Timeout value used",
+        );
+        assert!(matches!(late, BrokerError::Unreachable(_)) && late.is_retryable(), "{late:?}");
+        let other = failed("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'");
+        assert!(matches!(other, BrokerError::Precondition(_)) && !other.is_retryable(), "{other:?}");
     }
 }
