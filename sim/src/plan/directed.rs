@@ -23,6 +23,7 @@ pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
         | FaultKind::DeleteTarget
         | FaultKind::ForceDeleteTarget
         | FaultKind::DropTarget
+        | FaultKind::CloseTargetChannels
         | FaultKind::DeleteTargetControl
         | FaultKind::Hold(Link::TargetBroker)
         | FaultKind::Partition(Link::TargetBroker)

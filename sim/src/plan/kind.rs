@@ -80,6 +80,12 @@ pub enum FaultKind {
     DropSource,
     /// The broker drops the target's connection.
     DropTarget,
+    /// The broker closes every channel of the operator's connection, as it does when a delivery was not acked for long.
+    CloseOperatorChannels,
+    /// The broker closes every channel of the source's connection.
+    CloseSourceChannels,
+    /// The broker closes every channel of the target's connection.
+    CloseTargetChannels,
     /// The broker routes, but confirms nothing.
     WithholdConfirms,
     /// The broker has too little memory: it reads nothing more of a connection that publishes.
@@ -164,6 +170,9 @@ impl FaultKind {
                 | Self::DropOperator
                 | Self::DropSource
                 | Self::DropTarget
+                | Self::CloseOperatorChannels
+                | Self::CloseSourceChannels
+                | Self::CloseTargetChannels
                 | Self::RepeatControl
                 | Self::TalkNonsense
                 | Self::DeleteReplayQueue
@@ -185,7 +194,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether a process of the workload may lose its connection, or its life, by it: then it may say something again.
+    /// Whether a process of the workload may lose its connection, its channels, or its life by it: then it may say something again.
     pub fn may_repeat_outputs(self) -> bool {
         matches!(
             self,
@@ -200,6 +209,8 @@ impl FaultKind {
                 | Self::ForceDeleteTarget
                 | Self::DropSource
                 | Self::DropTarget
+                | Self::CloseSourceChannels
+                | Self::CloseTargetChannels
                 | Self::WithholdConfirms
                 | Self::BrokerMemoryAlarm
                 | Self::Hold(Link::SourceBroker | Link::TargetBroker)
@@ -233,7 +244,7 @@ impl FaultKind {
     }
 }
 
-const SIMPLE: [FaultKind; 50] = {
+const SIMPLE: [FaultKind; 53] = {
     use FaultKind as K;
     [
         K::CrashOperator,
@@ -266,6 +277,9 @@ const SIMPLE: [FaultKind; 50] = {
         K::DropOperator,
         K::DropSource,
         K::DropTarget,
+        K::CloseOperatorChannels,
+        K::CloseSourceChannels,
+        K::CloseTargetChannels,
         K::WithholdConfirms,
         K::BrokerMemoryAlarm,
         K::RepeatControl,

@@ -180,7 +180,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
             Link::TargetNodeApi => known(&[&target_node, API_SERVER]),
         },
         K::CrashOperator | K::ClockAhead | K::ClockBehind => known(&[OPERATOR]),
-        K::DropOperator => known(&[OPERATOR, BROKER]),
+        K::DropOperator | K::CloseOperatorChannels => known(&[OPERATOR, BROKER]),
         K::CrashBroker
         | K::BrokerMemoryAlarm
         | K::WithholdConfirms
@@ -200,9 +200,9 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         K::CrashTargetKubelet | K::PullsFail | K::FailRestores | K::RestoreFresh => vec![target_node],
         K::LoseTargetNode => vec![target_node, target],
         K::KillSource | K::DeleteSource | K::ForceDeleteSource | K::DeleteSourceControl => vec![source],
-        K::DropSource => known(&[&source, BROKER]),
+        K::DropSource | K::CloseSourceChannels => known(&[&source, BROKER]),
         K::KillTarget | K::DeleteTarget | K::ForceDeleteTarget | K::DeleteTargetControl => vec![target],
-        K::DropTarget => known(&[&target, BROKER]),
+        K::DropTarget | K::CloseTargetChannels => known(&[&target, BROKER]),
         K::RegistryDown | K::TruncatePushes => known(&[REGISTRY]),
         K::Cancel
         | K::CrashApiServer

@@ -1,12 +1,15 @@
 //! Breaks what a plan says, when its moment has come, and makes it whole again.
+//!
+//! A kind is listed twice: where it is sent to what it breaks, and there. What arrives where nothing is done for it ends the run.
+
+mod broker;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use ms2m::{api::FIELD_MANAGER, kubernetes::client::USER_AGENT};
-use ms2m_app::contract::{control_queue, replies_queue};
 use turmoil::Sim;
 
-use super::{Cluster, drive::Drive, machines::Ailment, nonsense, objects, oracle::Oracle};
+use super::{Cluster, drive::Drive, machines::Ailment, objects, oracle::Oracle};
 use crate::{
     amqp::BindingView,
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
@@ -19,8 +22,6 @@ use crate::{
 const SLOW: Duration = Duration::from_millis(150);
 /// What it is on one that is not any more.
 const USUAL: Duration = Duration::from_millis(1);
-/// How long after it is confirmed a binding is in force: about as long as `settle` expects.
-const LATE: Duration = Duration::from_millis(800);
 /// How far a clock jumps.
 const JUMP_MS: i64 = 60_000;
 /// How much longer a request takes at an API server that is slow.
@@ -141,11 +142,7 @@ impl Drive {
         let index = self.strikes.history.len();
         let struck = Struck { fault: fault.clone(), at: sim.elapsed(), until: None };
         self.strikes.history.push(struck);
-        if fault.kind == FaultKind::CrashOperator {
-            for party in &self.parties {
-                self.reached.reach_in("operator restarted in", &party.status);
-            }
-        }
+        self.reach_paths_of(fault.kind);
         let undo = match fault.kind {
             FaultKind::Hold(link)
             | FaultKind::Partition(link)
@@ -182,6 +179,9 @@ impl Drive {
             FaultKind::DropOperator
             | FaultKind::DropSource
             | FaultKind::DropTarget
+            | FaultKind::CloseOperatorChannels
+            | FaultKind::CloseSourceChannels
+            | FaultKind::CloseTargetChannels
             | FaultKind::WithholdConfirms
             | FaultKind::BrokerMemoryAlarm
             | FaultKind::RepeatControl
@@ -208,6 +208,14 @@ impl Drive {
         self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
     }
 
+    fn reach_paths_of(&mut self, kind: FaultKind) {
+        if kind == FaultKind::CrashOperator {
+            for party in &self.parties {
+                self.reached.reach_in("operator restarted in", &party.status);
+            }
+        }
+    }
+
     fn strike_link(&self, sim: &mut Sim<'_>, fault: &Fault, link: Link) -> Undo {
         let Some((a, b)) = self.ends(fault, link) else { return Undo::Nothing };
         match fault.kind {
@@ -227,10 +235,11 @@ impl Drive {
                 sim.partition_oneway(b.as_str(), a.as_str());
                 Undo::Repair(a, b)
             }
-            _ => {
+            FaultKind::Partition(_) => {
                 sim.partition(a.as_str(), b.as_str());
                 Undo::Repair(a, b)
             }
+            other => misdirected(other),
         }
     }
 
@@ -267,7 +276,8 @@ impl Drive {
             FaultKind::LoseSourceNode => self.lose(sim, source),
             FaultKind::LoseTargetNode => self.lose(sim, target),
             FaultKind::KillSource => return self.kill(sim, party.source(&self.cluster)),
-            _ => return self.kill(sim, party.target(&self.cluster)),
+            FaultKind::KillTarget => return self.kill(sim, party.target(&self.cluster)),
+            other => misdirected(other),
         };
         let count = self.strikes.down.entry(host.clone()).or_default();
         *count += 1;
@@ -315,7 +325,7 @@ impl Drive {
                 party.cancelled =
                     api.delete("migration.ms2m.io", "statefulmigrations", objects::NAMESPACE, &name);
             }
-            _ => {
+            FaultKind::ChangeBindings => {
                 let binding = BindingView {
                     exchange: objects::EXCHANGE.to_owned(),
                     queue: party.names.queue(),
@@ -324,6 +334,7 @@ impl Drive {
                 self.cluster.broker.bind(&binding);
                 party.oracle.expects_binding(binding);
             }
+            other => misdirected(other),
         }
         Undo::Nothing
     }
@@ -356,65 +367,17 @@ impl Drive {
                 api.close_watches(&RequestMatch::default());
                 return Undo::CatchUp;
             }
-            _ => {
+            FaultKind::CompactHistory => {
                 // A watch that is up to date loses nothing by it; one that comes back does.
                 api.compact_history();
                 api.close_watches(&RequestMatch::default());
                 return Undo::Nothing;
             }
+            other => misdirected(other),
         };
         let id = api.inject(ApiFault { on, skip: 0, times, effect });
         // A single one waits for the write that it is meant for.
         if times == 1 { Undo::Nothing } else { Undo::Withdraw(id) }
-    }
-
-    fn strike_broker(&mut self, fault: &Fault) -> Undo {
-        let party = &self.parties[fault.at.workload];
-        let broker = &self.cluster.broker;
-        let uid_of = |pod: &str| {
-            let pod = self.cluster.api.get("", "pods", objects::NAMESPACE, pod);
-            pod.and_then(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).unwrap_or_default()
-        };
-        match fault.kind {
-            FaultKind::DropOperator => broker.drop_connections("ms2m-operator"),
-            FaultKind::DropSource => {
-                broker.drop_connections(&uid_of(&self.cluster.source_pod(party.names)));
-            }
-            FaultKind::DropTarget => broker.drop_connections(&uid_of(&party.names.shadow())),
-            FaultKind::WithholdConfirms => {
-                broker.withhold_confirms(true);
-                return Undo::Confirm;
-            }
-            FaultKind::BrokerMemoryAlarm => {
-                broker.raise_memory_alarm();
-                return Undo::FreeMemory;
-            }
-            FaultKind::LateBindings => {
-                broker.delay_bindings(Some(LATE));
-                return Undo::BindInTime;
-            }
-            FaultKind::DeleteReplayQueue => {
-                let replay = format!("{}.ms2m.", party.names.queue());
-                for queue in broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
-                    broker.delete_queue(&queue.name);
-                }
-            }
-            FaultKind::DeleteSourceControl | FaultKind::DeleteTargetControl => {
-                let is_source = fault.kind == FaultKind::DeleteSourceControl;
-                // A pod's queue outlives it.
-                let known = party.status.source.as_ref().map(|source| source.uid.clone());
-                let source = || known.unwrap_or_else(|| uid_of(&self.cluster.source_pod(party.names)));
-                let uid = if is_source { source() } else { uid_of(&party.names.shadow()) };
-                broker.delete_queue(&control_queue(&uid));
-            }
-            FaultKind::TalkNonsense => {
-                for letter in nonsense::letters(&party.uid, &party.status) {
-                    broker.post(&replies_queue(&party.uid), letter);
-                }
-            }
-            _ => drop(broker.repeat_control()),
-        }
-        Undo::Nothing
     }
 
     fn strike_machines(&self, kind: FaultKind) -> Undo {
@@ -439,7 +402,8 @@ impl Drive {
             FaultKind::LoseReports => Ailment::LosesReports,
             FaultKind::PullsFail => Ailment::RefusesPulls,
             FaultKind::FailRestores => Ailment::FailsRestores,
-            _ => Ailment::RestoresFresh,
+            FaultKind::RestoreFresh => Ailment::RestoresFresh,
+            other => misdirected(other),
         };
         self.cluster.machines.lock().ailments.insert(ailment);
         Undo::Cure(ailment)
@@ -468,6 +432,11 @@ impl Drive {
             Undo::SetClock => self.cluster.clock.set(0),
         }
     }
+}
+
+/// A kind that came to where nothing is done for it must not pass for another one.
+fn misdirected(kind: FaultKind) -> ! {
+    unreachable!("{kind} was sent to what cannot break so")
 }
 
 fn delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) {

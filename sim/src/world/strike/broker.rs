@@ -1,0 +1,78 @@
+//! What breaks at the broker.
+
+use std::time::Duration;
+
+use ms2m_app::contract::{control_queue, replies_queue};
+
+use super::{Undo, misdirected};
+use crate::{
+    plan::{Fault, FaultKind},
+    world::{drive::Drive, nonsense, objects, party::Party},
+};
+
+/// The name of the operator's connection.
+const OPERATOR: &str = "ms2m-operator";
+/// How long after it is confirmed a binding is in force: about as long as `settle` expects.
+const LATE: Duration = Duration::from_millis(800);
+
+impl Drive {
+    pub(super) fn strike_broker(&mut self, fault: &Fault) -> Undo {
+        let party = &self.parties[fault.at.workload];
+        let broker = &self.cluster.broker;
+        match fault.kind {
+            FaultKind::DropOperator => broker.drop_connections(OPERATOR),
+            FaultKind::DropSource => broker.drop_connections(&self.source_uid(party)),
+            FaultKind::DropTarget => broker.drop_connections(&self.target_uid(party)),
+            FaultKind::CloseOperatorChannels => broker.close_channels(OPERATOR),
+            FaultKind::CloseSourceChannels => broker.close_channels(&self.source_uid(party)),
+            FaultKind::CloseTargetChannels => broker.close_channels(&self.target_uid(party)),
+            FaultKind::WithholdConfirms => {
+                broker.withhold_confirms(true);
+                return Undo::Confirm;
+            }
+            FaultKind::BrokerMemoryAlarm => {
+                broker.raise_memory_alarm();
+                return Undo::FreeMemory;
+            }
+            FaultKind::LateBindings => {
+                broker.delay_bindings(Some(LATE));
+                return Undo::BindInTime;
+            }
+            FaultKind::DeleteReplayQueue => {
+                let replay = format!("{}.ms2m.", party.names.queue());
+                for queue in broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
+                    broker.delete_queue(&queue.name);
+                }
+            }
+            FaultKind::DeleteSourceControl => {
+                // A pod's queue outlives it.
+                let known = party.status.source.as_ref().map(|source| source.uid.clone());
+                let uid = known.unwrap_or_else(|| self.source_uid(party));
+                broker.delete_queue(&control_queue(&uid));
+            }
+            FaultKind::DeleteTargetControl => broker.delete_queue(&control_queue(&self.target_uid(party))),
+            FaultKind::TalkNonsense => {
+                for letter in nonsense::letters(&party.uid, &party.status) {
+                    broker.post(&replies_queue(&party.uid), letter);
+                }
+            }
+            FaultKind::RepeatControl => drop(broker.repeat_control()),
+            other => misdirected(other),
+        }
+        Undo::Nothing
+    }
+
+    fn source_uid(&self, party: &Party) -> String {
+        self.uid_of(&self.cluster.source_pod(party.names))
+    }
+
+    fn target_uid(&self, party: &Party) -> String {
+        self.uid_of(&party.names.shadow())
+    }
+
+    /// A pod's UID, by which its connection is named.
+    fn uid_of(&self, pod: &str) -> String {
+        let pod = self.cluster.api.get("", "pods", objects::NAMESPACE, pod);
+        pod.and_then(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
