@@ -101,6 +101,13 @@ seeded_bugs! {
     ForgetUnlabel,
     /// A session that another process began goes on as if it were the old one.
     KeepOldSession,
+
+    /// All migrations of a broker share one channel: what closes it for one closes it for all.
+    ShareChannel,
+    /// A queue that cannot be asked about is taken for one that is not there.
+    UnansweredIsAbsent,
+    /// A channel that is lost is used further, and never opened again.
+    KeepLostChannel,
 }
 
 impl fmt::Display for SeededBug {

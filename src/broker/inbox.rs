@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
 use lapin::options::BasicAckOptions;
-use ms2m_app::contract::Reply;
+use ms2m_app::{
+    contract::Reply,
+    seeded_bug::{self, SeededBug},
+};
 use tokio::task::JoinHandle;
 
 use crate::protocol::PendingReply;
@@ -60,7 +63,7 @@ impl ReplyInbox {
 
     /// Whether it still collects; if not, open another.
     pub fn is_open(&self) -> bool {
-        !lock(&self.shared).broken
+        !lock(&self.shared).broken || seeded_bug::is(SeededBug::KeepLostChannel)
     }
 
     /// Acks replies whose effect is recorded. One that cannot be acked is delivered again, and changes nothing then.

@@ -1,10 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
-use ms2m_app::io::Dial;
+use ms2m_app::{
+    io::Dial,
+    seeded_bug::{self, SeededBug},
+};
 use tokio::sync::Mutex;
 
-use super::within;
+use super::{seeded::SharedChannel, within};
 use crate::broker::BrokerError;
 
 /// The one connection that all lanes share: made when it is needed, and again when it broke.
@@ -13,6 +16,7 @@ pub(super) struct Link {
     dial: Arc<dyn Dial>,
     pub(super) deadline: Duration,
     connection: Mutex<Option<Connection>>,
+    shared: SharedChannel,
 }
 
 impl Link {
@@ -20,11 +24,18 @@ impl Link {
         // The heartbeat is what notices a peer that is gone: part of the pause when a node dies.
         let heartbeat = uri.query.heartbeat.filter(|seconds| (1..=10).contains(seconds)).unwrap_or(10);
         uri.query.heartbeat = Some(heartbeat);
-        Self { uri, dial, deadline, connection: Mutex::new(None) }
+        Self { uri, dial, deadline, connection: Mutex::new(None), shared: SharedChannel::default() }
     }
 
     /// A fresh channel.
     pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
+        if seeded_bug::is(SeededBug::ShareChannel) {
+            return self.shared.or_open(self.open()).await;
+        }
+        self.open().await
+    }
+
+    async fn open(&self) -> Result<Channel, BrokerError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = slot.as_ref().filter(|connection| connection.status().connected()) {
             return within("open a channel", self.deadline, connection.create_channel()).await;

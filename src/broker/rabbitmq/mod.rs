@@ -3,6 +3,7 @@
 mod lane;
 mod link;
 mod management;
+mod seeded;
 mod url;
 
 use std::{sync::Arc, time::Duration};
