@@ -2,303 +2,232 @@ use serde::{Deserialize, Serialize};
 
 use super::Link;
 
-/// What breaks. Where it lasts, it ends after the fault's duration; what happens at an instant has no end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
+/// What is true of a kind, whatever does it: a row of the list below.
+#[derive(Clone, Copy)]
+struct Nature {
+    usual_ms: u64,
+    repeats_outputs: bool,
+    lies_in_wait: bool,
+    leaves_a_gap: bool,
+}
+
+/// It happens at an instant.
+const fn at_once() -> Nature {
+    Nature { usual_ms: 0, repeats_outputs: false, lies_in_wait: false, leaves_a_gap: false }
+}
+
+/// It goes on for a while: so long, in milliseconds, where nothing is said, which is about as long as such a thing takes in life.
+const fn lasts(usual_ms: u64) -> Nature {
+    Nature { usual_ms, ..at_once() }
+}
+
+impl Nature {
+    const fn repeats_outputs(self) -> Self {
+        self.repeats_outputs_if(true)
+    }
+
+    const fn repeats_outputs_if(self, repeats_outputs: bool) -> Self {
+        Self { repeats_outputs, ..self }
+    }
+
+    const fn lies_in_wait(self) -> Self {
+        Self { lies_in_wait: true, ..self }
+    }
+
+    const fn leaves_a_gap(self) -> Self {
+        Self { leaves_a_gap: true, ..self }
+    }
+}
+
+/// Declares the kinds, the list of them, and what is true of each, from one row per kind: none can be forgotten in one of them.
+macro_rules! fault_kinds {
+    (
+        $($(#[doc = $doc:literal])+ $name:ident: $nature:expr,)+
+        on a link: $($(#[doc = $link_doc:literal])+ $link_name:ident($link:ident): $link_nature:expr,)+
+    ) => {
+        /// What breaks. Where it lasts, it ends after the fault's duration; what happens at an instant has no end.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum FaultKind {
+            $($(#[doc = $doc])+ $name,)+
+            $($(#[doc = $link_doc])+ $link_name(Link),)+
+        }
+
+        impl FaultKind {
+            const SIMPLE: &[Self] = &[$(Self::$name,)+];
+
+            /// Every kind, on every link.
+            pub fn all() -> Vec<Self> {
+                let on_a_link = Link::ALL.into_iter().flat_map(|link| [$(Self::$link_name(link),)+]);
+                Self::SIMPLE.iter().copied().chain(on_a_link).collect()
+            }
+
+            fn nature(self) -> Nature {
+                match self {
+                    $(Self::$name => $nature,)+
+                    $(Self::$link_name($link) => $link_nature,)+
+                }
+            }
+        }
+    };
+}
+
+// Another kind changes what every seed means; saved plans name theirs, and stay what they are.
+fault_kinds! {
     /// The operator is killed, and started again at the end.
-    CrashOperator,
+    CrashOperator: lasts(700),
     /// The API server is down; what it stored stays.
-    CrashApiServer,
+    CrashApiServer: lasts(5_000),
     /// The broker is down; what is durable stays.
-    CrashBroker,
+    CrashBroker: lasts(700).repeats_outputs(),
     /// The publishers are killed, and started again with new identities.
-    CrashTraffic,
+    CrashTraffic: lasts(700),
     /// The kubelet of the source's node is down; its containers run on.
-    CrashSourceKubelet,
+    CrashSourceKubelet: lasts(5_000),
     /// The kubelet of the target's node is down; its containers run on.
-    CrashTargetKubelet,
+    CrashTargetKubelet: lasts(5_000),
     /// The source's node loses its power, and comes back at the end.
-    LoseSourceNode,
+    LoseSourceNode: lasts(20_000).repeats_outputs(),
     /// The target's node loses its power, and comes back at the end.
-    LoseTargetNode,
+    LoseTargetNode: lasts(20_000).repeats_outputs(),
     /// The source's process is killed; its pod starts a fresh one.
-    KillSource,
+    KillSource: at_once().repeats_outputs(),
     /// The target's process is killed.
-    KillTarget,
+    KillTarget: at_once().repeats_outputs(),
 
     /// Somebody deletes the source pod.
-    DeleteSource,
+    DeleteSource: at_once().repeats_outputs(),
     /// Somebody deletes the shadow pod.
-    DeleteTarget,
+    DeleteTarget: at_once().repeats_outputs(),
     /// Somebody deletes the source pod without waiting for its end: its process goes on until its kubelet hears of it.
-    ForceDeleteSource,
+    ForceDeleteSource: at_once().repeats_outputs(),
     /// Somebody deletes the shadow pod so.
-    ForceDeleteTarget,
+    ForceDeleteTarget: at_once().repeats_outputs(),
     /// The user deletes the migration.
-    Cancel,
+    Cancel: at_once(),
     /// Somebody binds the queue to another exchange.
-    ChangeBindings,
-
-    /// Nothing passes; what was under way arrives at the end.
-    Hold(Link),
-    /// Nothing passes, and what was under way is lost.
-    Partition(Link),
-    /// The same towards the second party only.
-    PartitionTo(Link),
-    /// The same from the second party only.
-    PartitionFrom(Link),
-    /// Every segment takes 150 ms.
-    Slow(Link),
+    ChangeBindings: at_once(),
 
     /// The operator's writes are answered 409 Conflict.
-    ApiConflicts,
+    ApiConflicts: lasts(1_500),
     /// The operator's requests are answered 429 Too Many Requests.
-    ApiTooMany,
+    ApiTooMany: lasts(1_500),
     /// The operator's requests are answered 500.
-    ApiErrors,
+    ApiErrors: lasts(1_500),
     /// The operator's next write is done, and the answer to it is lost.
-    LoseAcknowledgement,
+    LoseAcknowledgement: at_once(),
     /// The operator's next write is lost.
-    LoseWrite,
+    LoseWrite: at_once(),
     /// The operator's requests take a second longer.
-    DelayApi,
+    DelayApi: lasts(5_000),
     /// Watches stay silent.
-    StallWatches,
+    StallWatches: lasts(5_000),
     /// Watches are closed.
-    CloseWatches,
+    CloseWatches: at_once(),
     /// The history is compacted and watches are closed: those that come back get 410 Gone, and have to list again.
-    CompactHistory,
+    CompactHistory: at_once(),
     /// A second API server falls behind, and serves every watch that begins and every read that is content with a cache.
-    LaggingApi,
+    LaggingApi: lasts(5_000),
     /// Watches are closed, and those that come back are served by an API server that is behind them.
-    StaleWatch,
+    StaleWatch: lasts(5_000),
 
     /// The broker drops the operator's connection.
-    DropOperator,
+    DropOperator: at_once(),
     /// The broker drops the source's connection.
-    DropSource,
+    DropSource: at_once().repeats_outputs(),
     /// The broker drops the target's connection.
-    DropTarget,
+    DropTarget: at_once().repeats_outputs(),
     /// The broker closes every channel of the operator's connection, as it does when a delivery was not acked for long.
-    CloseOperatorChannels,
+    CloseOperatorChannels: at_once(),
     /// The broker closes every channel of the source's connection.
-    CloseSourceChannels,
+    CloseSourceChannels: at_once().repeats_outputs(),
     /// The broker closes every channel of the target's connection.
-    CloseTargetChannels,
+    CloseTargetChannels: at_once().repeats_outputs(),
     /// The broker routes, but confirms nothing.
-    WithholdConfirms,
+    WithholdConfirms: lasts(5_000).repeats_outputs(),
     /// The broker has too little memory: it reads nothing more of a connection that publishes.
-    BrokerMemoryAlarm,
-    /// A binding that is made is in force only 800 ms after it was confirmed.
-    LateBindings,
-    /// Somebody deletes the replay queue.
-    DeleteReplayQueue,
-    /// Somebody deletes the source's control queue, with the commands in it.
-    DeleteSourceControl,
-    /// Somebody deletes the target's.
-    DeleteTargetControl,
+    BrokerMemoryAlarm: lasts(20_000).repeats_outputs(),
+
     /// Every control message of the last while comes once more, the latest first.
-    RepeatControl,
+    RepeatControl: at_once(),
     /// Somebody tells the operator what no application may say.
-    TalkNonsense,
+    TalkNonsense: at_once(),
+    /// A binding that is made is in force only 800 ms after it was confirmed.
+    LateBindings: lasts(5_000).lies_in_wait().leaves_a_gap(),
+    /// Somebody deletes the replay queue.
+    DeleteReplayQueue: at_once().leaves_a_gap(),
+    /// Somebody deletes the source's control queue, with the commands in it.
+    DeleteSourceControl: at_once(),
+    /// Somebody deletes the target's.
+    DeleteTargetControl: at_once(),
 
     /// A checkpoint fails.
-    FailCheckpoint,
+    FailCheckpoint: at_once().lies_in_wait(),
     /// Checkpoints fail until the end.
-    FailCheckpoints,
+    FailCheckpoints: lasts(60_000).lies_in_wait(),
     /// Checkpoints take 20 s longer.
-    SlowCheckpoints,
+    SlowCheckpoints: lasts(5_000).lies_in_wait(),
     /// The source node's disk is full: no archive can be written.
-    DiskFull,
+    DiskFull: lasts(60_000).lies_in_wait(),
     /// The registry answers pushes with 503.
-    RegistryDown,
+    RegistryDown: lasts(5_000).lies_in_wait(),
     /// Pushes break off in the middle.
-    TruncatePushes,
+    TruncatePushes: lasts(5_000).lies_in_wait(),
     /// What a transfer Job reports is lost, though it has done its work.
-    LoseReports,
+    LoseReports: lasts(5_000).lies_in_wait(),
     /// No image can be pulled.
-    PullsFail,
+    PullsFail: lasts(5_000).lies_in_wait(),
     /// Restores fail.
-    FailRestores,
+    FailRestores: lasts(60_000).lies_in_wait(),
     /// Runtimes silently start the base image instead of restoring.
-    RestoreFresh,
+    RestoreFresh: lasts(60_000).lies_in_wait(),
 
     /// The operator's clock jumps a minute forward, and back at the end.
-    ClockAhead,
+    ClockAhead: lasts(5_000),
     /// The operator's clock jumps a minute back, and forward at the end.
-    ClockBehind,
+    ClockBehind: lasts(5_000),
+
+    on a link:
+    /// Nothing passes; what was under way arrives at the end.
+    Hold(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
+    /// Nothing passes, and what was under way is lost.
+    Partition(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
+    /// The same towards the second party only.
+    PartitionTo(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
+    /// The same from the second party only.
+    PartitionFrom(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
+    /// Every segment takes 150 ms.
+    Slow(_link): lasts(5_000),
 }
 
 impl FaultKind {
-    /// Every kind, on every link.
-    pub fn all() -> Vec<Self> {
-        let mut all = SIMPLE.to_vec();
-        for link in Link::ALL {
-            all.extend([
-                Self::Hold(link),
-                Self::Partition(link),
-                Self::PartitionTo(link),
-                Self::PartitionFrom(link),
-                Self::Slow(link),
-            ]);
-        }
-        all
-    }
-
     /// Every kind that is about no link.
     pub(super) fn simple() -> &'static [Self] {
-        &SIMPLE
+        Self::SIMPLE
     }
 
     /// Whether it goes on for a while.
     pub fn lasts(self) -> bool {
-        !matches!(
-            self,
-            Self::KillSource
-                | Self::KillTarget
-                | Self::DeleteSource
-                | Self::DeleteTarget
-                | Self::ForceDeleteSource
-                | Self::ForceDeleteTarget
-                | Self::Cancel
-                | Self::ChangeBindings
-                | Self::LoseAcknowledgement
-                | Self::LoseWrite
-                | Self::CloseWatches
-                | Self::CompactHistory
-                | Self::DropOperator
-                | Self::DropSource
-                | Self::DropTarget
-                | Self::CloseOperatorChannels
-                | Self::CloseSourceChannels
-                | Self::CloseTargetChannels
-                | Self::RepeatControl
-                | Self::TalkNonsense
-                | Self::DeleteReplayQueue
-                | Self::DeleteSourceControl
-                | Self::DeleteTargetControl
-                | Self::FailCheckpoint
-        )
+        self.usual_ms() > 0
     }
 
-    /// How long it lasts where nothing is said: about as long as such a thing takes in life.
+    /// How long it lasts where nothing is said: about as long as such a thing takes in life; 0 where it is at an instant.
     pub fn usual_ms(self) -> u64 {
-        match self {
-            kind if !kind.lasts() => 0,
-            Self::CrashOperator | Self::CrashBroker | Self::CrashTraffic => 700,
-            Self::LoseSourceNode | Self::LoseTargetNode | Self::BrokerMemoryAlarm => 20_000,
-            Self::ApiConflicts | Self::ApiTooMany | Self::ApiErrors => 1_500,
-            Self::FailCheckpoints | Self::DiskFull | Self::RestoreFresh | Self::FailRestores => 60_000,
-            _ => 5_000,
-        }
+        self.nature().usual_ms
     }
 
     /// Whether a process of the workload may lose its connection, its channels, or its life by it: then it may say something again.
     pub fn may_repeat_outputs(self) -> bool {
-        matches!(
-            self,
-            Self::CrashBroker
-                | Self::LoseSourceNode
-                | Self::LoseTargetNode
-                | Self::KillSource
-                | Self::KillTarget
-                | Self::DeleteSource
-                | Self::DeleteTarget
-                | Self::ForceDeleteSource
-                | Self::ForceDeleteTarget
-                | Self::DropSource
-                | Self::DropTarget
-                | Self::CloseSourceChannels
-                | Self::CloseTargetChannels
-                | Self::WithholdConfirms
-                | Self::BrokerMemoryAlarm
-                | Self::Hold(Link::SourceBroker | Link::TargetBroker)
-                | Self::Partition(Link::SourceBroker | Link::TargetBroker)
-                | Self::PartitionTo(Link::SourceBroker | Link::TargetBroker)
-                | Self::PartitionFrom(Link::SourceBroker | Link::TargetBroker)
-        )
+        self.nature().repeats_outputs
     }
 
     /// Whether it does harm only to what begins later.
     pub fn lies_in_wait(self) -> bool {
-        matches!(
-            self,
-            Self::LateBindings
-                | Self::FailCheckpoint
-                | Self::FailCheckpoints
-                | Self::SlowCheckpoints
-                | Self::DiskFull
-                | Self::RegistryDown
-                | Self::TruncatePushes
-                | Self::LoseReports
-                | Self::PullsFail
-                | Self::FailRestores
-                | Self::RestoreFresh
-        )
+        self.nature().lies_in_wait
     }
 
     /// Whether messages may go past the replay queue by it: then a gap is no fault of the protocol's, as long as it says so.
     pub fn may_leave_a_gap(self) -> bool {
-        matches!(self, Self::LateBindings | Self::DeleteReplayQueue)
+        self.nature().leaves_a_gap
     }
 }
-
-const SIMPLE: [FaultKind; 53] = {
-    use FaultKind as K;
-    [
-        K::CrashOperator,
-        K::CrashApiServer,
-        K::CrashBroker,
-        K::CrashTraffic,
-        K::CrashSourceKubelet,
-        K::CrashTargetKubelet,
-        K::LoseSourceNode,
-        K::LoseTargetNode,
-        K::KillSource,
-        K::KillTarget,
-        K::DeleteSource,
-        K::DeleteTarget,
-        K::ForceDeleteSource,
-        K::ForceDeleteTarget,
-        K::Cancel,
-        K::ChangeBindings,
-        K::ApiConflicts,
-        K::ApiTooMany,
-        K::ApiErrors,
-        K::LoseAcknowledgement,
-        K::LoseWrite,
-        K::DelayApi,
-        K::StallWatches,
-        K::CloseWatches,
-        K::CompactHistory,
-        K::LaggingApi,
-        K::StaleWatch,
-        K::DropOperator,
-        K::DropSource,
-        K::DropTarget,
-        K::CloseOperatorChannels,
-        K::CloseSourceChannels,
-        K::CloseTargetChannels,
-        K::WithholdConfirms,
-        K::BrokerMemoryAlarm,
-        K::RepeatControl,
-        K::TalkNonsense,
-        K::LateBindings,
-        K::DeleteReplayQueue,
-        K::DeleteSourceControl,
-        K::DeleteTargetControl,
-        K::FailCheckpoint,
-        K::FailCheckpoints,
-        K::SlowCheckpoints,
-        K::DiskFull,
-        K::RegistryDown,
-        K::TruncatePushes,
-        K::LoseReports,
-        K::PullsFail,
-        K::FailRestores,
-        K::RestoreFresh,
-        K::ClockAhead,
-        K::ClockBehind,
-    ]
-};

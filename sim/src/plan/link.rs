@@ -31,4 +31,9 @@ impl Link {
         Self::SourceNodeApi,
         Self::TargetNodeApi,
     ];
+
+    /// Whether it is one of a process that is moved: its source's, or its target's.
+    pub const fn is_of_the_workload(self) -> bool {
+        matches!(self, Self::SourceBroker | Self::TargetBroker)
+    }
 }
