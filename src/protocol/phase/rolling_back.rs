@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ms2m_app::contract::CommandBody;
 
-use super::{Draft, Effect};
+use super::{Draft, Effect, shadow};
 use crate::{
     api::{Phase, reason},
     protocol::{JobView, Life, PodView, draft::RETRY},
@@ -62,11 +62,10 @@ fn remove_shadow(draft: &mut Draft<'_>) -> bool {
         None => draft.wake_after(RETRY),
         // Somebody else's pod of that name is none of ours.
         Some(PodView::Present(pod)) if pod.labelled => {
-            let uid = pod.uid.clone();
-            if let Some(target) = &mut draft.status.target {
-                target.uid.get_or_insert_with(|| uid.clone());
-            }
-            if !pod.terminating {
+            let (uid, goes) = (pod.uid.clone(), pod.terminating);
+            // It may be another than the last that was seen: both have control queues.
+            shadow::note(draft, &uid);
+            if !goes {
                 draft.emit(Effect::DeleteShadow { uid });
             }
         }

@@ -208,6 +208,34 @@ fn a_replay_queue_that_was_read_to_its_end_is_not_missed() {
     }
 }
 
+/// The source shows its nonce, and another shadow is there, before the operator looks again.
+#[test]
+fn a_shadow_that_is_first_seen_while_it_rolls_back_leaves_no_control_queue() {
+    let mut replaced = 0;
+    for at in 0..40 {
+        let mut script = Script::new(World::new());
+        let mut struck = false;
+        script.run(None, |turn, script| {
+            script.world.deletion_requested |= turn == at;
+            let known = script.status.target.as_ref().and_then(|target| target.uid.clone());
+            let is_known =
+                script.world.shadow.as_ref().is_some_and(|shadow| Some(&shadow.uid) == known.as_ref());
+            if script.status.abort.is_some() && is_known && !struck {
+                struck = true;
+                script.world.shadow = None;
+                script.world.create_shadow();
+                replaced += 1;
+            }
+        });
+        if script.status.phase == Phase::RolledBack {
+            script.assert_rolled_back(reason::CANCELLED);
+        } else {
+            script.assert_completed();
+        }
+    }
+    assert!(replaced > 0);
+}
+
 #[test]
 fn services_are_not_routed_to_a_target_that_has_not_taken_over() {
     let mut script = Script::new(World::new());

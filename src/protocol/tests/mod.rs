@@ -9,6 +9,7 @@
 
 mod chaos;
 mod found;
+mod gaps;
 mod model;
 mod script;
 mod sessions;

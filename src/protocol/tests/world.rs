@@ -65,6 +65,8 @@ pub(super) struct App {
     ends_seen: BTreeSet<u32>,
     /// Lacks a message that the source has, and cannot get it.
     pub(super) lacks: bool,
+    /// Says that it has everything, without looking.
+    pub(super) is_hasty: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -258,7 +260,9 @@ impl World {
         let Some(complete) = app.complete.clone() else { return };
         for round in app.ends_seen.clone() {
             let session = app.session.clone();
-            let body = if app.lacks && complete.is_some() {
+            let body = if app.lacks && app.is_hasty && complete.is_some() {
+                ReplyBody::Drained { session, round, ledger: Ledger::default() }
+            } else if app.lacks && complete.is_some() {
                 let missing = MissingMessages { producer: "p".into(), first: 1, last: 1 };
                 ReplyBody::Gap { session, round, missing: vec![missing] }
             } else {
@@ -419,7 +423,7 @@ impl World {
             shadow.epoch = self.checkpointed.epoch;
             shadow.ledger = self.checkpointed.ledger.clone();
         }
-        shadow.lacks = self.checkpointed.lacks;
+        (shadow.lacks, shadow.is_hasty) = (self.checkpointed.lacks, self.checkpointed.is_hasty);
         self.control_queues.entry(uid).or_default();
         self.shadow = Some(shadow);
     }

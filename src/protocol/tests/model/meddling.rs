@@ -49,6 +49,8 @@ pub(super) enum Meddling {
     ShadowReconnects,
     /// The application in the shadow, and its successors, lack a message that the source has.
     TargetLacks(bool),
+    /// The application in the shadow, and its successors, say that they have everything, whatever they lack.
+    TargetIsHasty(bool),
     RestoresFresh(bool),
     SourceIsMute(bool),
     Cancel,
@@ -228,6 +230,12 @@ impl Meddling {
                     shadow.lacks = *lacks;
                 }
                 world.checkpointed.lacks = *lacks;
+            }
+            Self::TargetIsHasty(hasty) => {
+                if let Some(shadow) = &mut world.shadow {
+                    shadow.is_hasty = *hasty;
+                }
+                world.checkpointed.is_hasty = *hasty;
             }
             Self::RestoresFresh(fresh) => world.restores_fresh = *fresh,
             Self::SourceIsMute(mute) => world.mute = *mute,

@@ -70,6 +70,7 @@ pub(super) struct Outside {
     mute: bool,
     restores_fresh: bool,
     target_lacks: bool,
+    target_is_hasty: bool,
     troubles: BTreeSet<Trouble>,
 }
 
@@ -128,6 +129,7 @@ impl Outside {
                 made("CreateShadow")
             }
             Meddling::TargetLacks(lacks) => made("Checkpoint") && *lacks != self.target_lacks,
+            Meddling::TargetIsHasty(hasty) => made("Checkpoint") && *hasty != self.target_is_hasty,
             Meddling::RestoresFresh(fresh) => *fresh != self.restores_fresh,
             Meddling::Cancel => !self.saw(Trouble::Cancelled),
             Meddling::RepliesAreLost | Meddling::Lie(_) => made("PROBE"),
@@ -149,6 +151,7 @@ impl Outside {
             (2, Meddling::ShadowVanishes),
             (3, Meddling::ShadowReconnects),
             (4, Meddling::TargetLacks(!self.target_lacks)),
+            (3, Meddling::TargetIsHasty(!self.target_is_hasty)),
             (2, Meddling::RestoresFresh(!self.restores_fresh)),
             (2, Meddling::SourceIsMute(!self.mute)),
             (2, Meddling::Cancel),
@@ -205,6 +208,10 @@ impl Outside {
                 self.target_lacks = *lacks;
                 Some(Trouble::TargetLacked)
             }
+            Meddling::TargetIsHasty(hasty) => {
+                self.target_is_hasty = *hasty;
+                None
+            }
             Meddling::RestoresFresh(fresh) => {
                 self.restores_fresh = *fresh;
                 Some(Trouble::RestoredFresh)
@@ -246,6 +253,7 @@ impl ReferenceStateMachine for Outside {
             mute: false,
             restores_fresh: false,
             target_lacks: false,
+            target_is_hasty: false,
             troubles: BTreeSet::new(),
         };
         (any::<bool>(), any::<bool>(), quiet, prop::bool::weighted(0.6)).prop_map(begin).boxed()

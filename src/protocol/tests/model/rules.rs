@@ -51,11 +51,45 @@ impl Turn<'_> {
         self.stopped()?;
         self.gaps()?;
         self.patience()?;
+        self.ends_what_is_over()?;
+        self.replaces_what_ended()?;
+        self.speaks_with_the_newest()?;
         for (index, effect) in effects.iter().enumerate() {
             self.effect(effect).map_err(|error| TestCaseError::fail(format!("{effect:?}: {error}")))?;
             prop_assert!(!effects[..index].contains(effect), "{:?} is asked for twice", effect);
         }
         writable(status)
+    }
+
+    /// An object that somebody deletes goes when its migration is over.
+    fn ends_what_is_over(&self) -> Verdict {
+        let over = self.before.phase.is_terminal() && self.seen.deletion_requested;
+        let released = self.decision.effects == [Effect::RemoveFinalizer];
+        prop_assert!(!over || released, "the object is kept");
+        Ok(())
+    }
+
+    /// A shadow that ended before it was needed no more makes room for another.
+    fn replaces_what_ended(&self) -> Verdict {
+        let status = &self.decision.status;
+        let needed = [Phase::Restoring, Phase::Replaying, Phase::SwitchingOver].contains(&status.phase)
+            && self.before.phase == status.phase
+            && status.abort.is_none()
+            && self.witness.switched.is_empty();
+        let Some(PodView::Present(pod)) = self.seen.shadow.as_ref().filter(|_| needed) else { return Ok(()) };
+        let goes = self.decision.effects.contains(&Effect::DeleteShadow { uid: pod.uid.clone() });
+        prop_assert!(goes || !pod.ended || pod.terminating, "the shadow has ended, and is kept");
+        Ok(())
+    }
+
+    /// Another session of a copy is another process, or one that lost its connection: the old one is never spoken with again.
+    fn speaks_with_the_newest(&self) -> Verdict {
+        let target = self.decision.status.target.clone().unwrap_or_default();
+        let Some((uid, session)) = &self.witness.newest else { return Ok(()) };
+        let another = target.uid.as_ref() == Some(uid) && target.session.as_ref() != Some(session);
+        let moving = (Phase::Restoring..=Phase::SwitchingOver).contains(&self.before.phase);
+        prop_assert!(!another || !moving, "it speaks with {:?}, not {}", target.session, session);
+        Ok(())
     }
 
     /// The phases that this decision goes through, the one it began in included.
@@ -149,6 +183,8 @@ impl Turn<'_> {
             owed.remove(&Debt::Archive);
         }
         prop_assert!(owed.is_empty(), "not undone: {:?}", owed);
+        let shadows = &self.witness.shadows;
+        prop_assert!(shadows.is_empty(), "the control queues of {:?} are left", shadows);
         Ok(())
     }
 
@@ -167,6 +203,10 @@ impl Turn<'_> {
             owed.remove(&Debt::Archive);
         }
         prop_assert!(owed.is_empty(), "left over: {:?}", owed);
+        let target = self.decision.status.target.clone().unwrap_or_default();
+        let replaced = |shadow: &&String| target.uid.as_ref() != Some(*shadow);
+        let retired: Vec<&String> = self.witness.shadows.iter().filter(replaced).collect();
+        prop_assert!(retired.is_empty(), "the control queues of {:?} are left", retired);
         prop_assert!(passed(&self.decision.status) && self.witness.source_gone);
         prop_assert!(!self.witness.switched.is_empty(), "nobody took over");
         Ok(())

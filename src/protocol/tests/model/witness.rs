@@ -33,6 +33,8 @@ pub(super) type Round = (String, u32);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witness {
     pub(super) owed: BTreeSet<Debt>,
+    /// Shadow pods that were there, and whose control queues may be.
+    pub(super) shadows: BTreeSet<String>,
     /// The answer to `PROBE` that came in this turn: epoch, nonce, whether it owns.
     pub(super) probed: Option<(u64, Option<String>, bool)>,
     /// By epoch.
@@ -40,6 +42,8 @@ pub(super) struct Witness {
     pub(super) archives: BTreeSet<String>,
     /// Pod and session of every copy that proved itself.
     pub(super) copies: BTreeSet<(String, String)>,
+    /// The one of them that was the last to say something new.
+    pub(super) newest: Option<(String, String)>,
     pub(super) started: BTreeSet<String>,
     /// When `STOP` was first known to be in the control queue, or to have nobody to go to.
     pub(super) stop_waits_since: Option<Timestamp>,
@@ -100,7 +104,10 @@ impl Witness {
                 let synced = before.epoch.and_then(|epoch| self.synced.get(&epoch));
                 let proven = nonce.is_some() && *nonce == before.nonce;
                 if current && proven && synced.is_some_and(|synced| ledger.contains_all(synced)) {
-                    self.copies.insert((reply.pod_uid.clone(), session.clone()));
+                    let copy = (reply.pod_uid.clone(), session.clone());
+                    if self.copies.insert(copy.clone()) && !before.phase.is_terminal() {
+                        self.newest = Some(copy);
+                    }
                 }
             }
             ReplyBody::ReplayStarted { session } if of_epoch => {
@@ -184,6 +191,9 @@ impl Witness {
             Effect::DeleteReplay { .. } => {
                 self.owed.remove(&Debt::Replay);
             }
+            Effect::DeleteControlQueue { pod_uid } => {
+                self.shadows.remove(pod_uid);
+            }
             Effect::DeleteReplies => {
                 self.owed.remove(&Debt::Replies);
             }
@@ -205,6 +215,12 @@ impl Witness {
         }
         if matches!(seen.cleanup_job, Some(JobView::Succeeded { .. })) {
             self.owed.remove(&Debt::Archive);
+        }
+        if let Some(PodView::Present(pod)) = &seen.shadow
+            && pod.labelled
+            && (Phase::Restoring..=Phase::SwitchingOver).contains(&before.phase)
+        {
+            self.shadows.insert(pod.uid.clone());
         }
         let ours = matches!(&seen.shadow, Some(PodView::Present(pod)) if pod.labelled);
         if seen.shadow.is_some() && !ours {
