@@ -43,23 +43,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn schema() -> Value {
-        json!({
-            "type": "object",
-            "required": ["spec"],
-            "properties": { "spec": {
-                "type": "object",
-                "required": ["sourcePod"],
-                "properties": {
-                    "sourcePod": { "type": "string", "minLength": 1 },
-                    "strategy": { "type": "string", "enum": ["ShadowPod"], "default": "ShadowPod" },
-                    "retries": { "type": "integer", "minimum": 0, "maximum": 5 },
-                    "labels": { "type": "object", "additionalProperties": { "type": "string" } },
-                },
-            } },
-        })
-    }
+    use crate::apiserver::violations::tests::schema;
 
     #[test]
     fn unknown_fields_are_pruned_and_defaults_filled_in() {

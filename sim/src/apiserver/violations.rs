@@ -160,10 +160,10 @@ fn below(path: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn schema() -> Value {
+    pub(in crate::apiserver) fn schema() -> Value {
         json!({
             "type": "object",
             "required": ["spec"],

@@ -71,6 +71,7 @@ impl Party {
         self.names = names;
         self.status = StatefulMigrationStatus::default();
         self.asked = None;
+        self.uid.clear();
         (self.cancelled, self.gone) = (false, false);
         self.sessions_after_point_of_no_return = 0;
     }

@@ -21,11 +21,19 @@ impl Drive {
         let broker = &self.cluster.broker;
         match fault.kind {
             FaultKind::DropOperator => broker.drop_connections(OPERATOR),
-            FaultKind::DropSource => broker.drop_connections(&self.source_uid(party)),
-            FaultKind::DropTarget => broker.drop_connections(&self.target_uid(party)),
+            FaultKind::DropSource => {
+                self.source_uid(party).iter().for_each(|uid| broker.drop_connections(uid))
+            }
+            FaultKind::DropTarget => {
+                self.target_uid(party).iter().for_each(|uid| broker.drop_connections(uid))
+            }
             FaultKind::CloseOperatorChannels => broker.close_channels(OPERATOR),
-            FaultKind::CloseSourceChannels => broker.close_channels(&self.source_uid(party)),
-            FaultKind::CloseTargetChannels => broker.close_channels(&self.target_uid(party)),
+            FaultKind::CloseSourceChannels => {
+                self.source_uid(party).iter().for_each(|uid| broker.close_channels(uid));
+            }
+            FaultKind::CloseTargetChannels => {
+                self.target_uid(party).iter().for_each(|uid| broker.close_channels(uid));
+            }
             FaultKind::WithholdConfirms => {
                 broker.withhold_confirms(true);
                 return Undo::Confirm;
@@ -47,10 +55,13 @@ impl Drive {
             FaultKind::DeleteSourceControl => {
                 // A pod's queue outlives it.
                 let known = party.status.source.as_ref().map(|source| source.uid.clone());
-                let uid = known.unwrap_or_else(|| self.source_uid(party));
-                broker.delete_queue(&control_queue(&uid));
+                if let Some(uid) = known.or_else(|| self.source_uid(party)) {
+                    broker.delete_queue(&control_queue(&uid));
+                }
             }
-            FaultKind::DeleteTargetControl => broker.delete_queue(&control_queue(&self.target_uid(party))),
+            FaultKind::DeleteTargetControl => {
+                self.target_uid(party).iter().for_each(|uid| broker.delete_queue(&control_queue(uid)));
+            }
             FaultKind::TalkNonsense => {
                 for letter in nonsense::letters(&party.uid, &party.status) {
                     broker.post(&replies_queue(&party.uid), letter);
@@ -62,17 +73,17 @@ impl Drive {
         Undo::Nothing
     }
 
-    fn source_uid(&self, party: &Party) -> String {
+    fn source_uid(&self, party: &Party) -> Option<String> {
         self.uid_of(&self.cluster.source_pod(party.names))
     }
 
-    fn target_uid(&self, party: &Party) -> String {
+    fn target_uid(&self, party: &Party) -> Option<String> {
         self.uid_of(&party.names.shadow())
     }
 
-    /// A pod's UID, by which its connection is named.
-    fn uid_of(&self, pod: &str) -> String {
-        let pod = self.cluster.api.get("", "pods", objects::NAMESPACE, pod);
-        pod.and_then(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).unwrap_or_default()
+    /// The UID of a pod that is there, by which its connection and its control queue are named.
+    fn uid_of(&self, pod: &str) -> Option<String> {
+        let pod = self.cluster.api.get("", "pods", objects::NAMESPACE, pod)?;
+        pod["metadata"]["uid"].as_str().map(str::to_owned)
     }
 }

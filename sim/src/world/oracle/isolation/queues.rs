@@ -39,6 +39,11 @@ pub(super) fn judge(owners: &Owners, lane: &mut Lane, act: &Act) -> Result<(), S
             return Ok(());
         }
         Deed::ShapeExchanges => return Err("it changed exchanges, which are everybody's".to_owned()),
+        Deed::Publish { exchange, .. } if !exchange.is_empty() => {
+            return Err(format!(
+                "it published to exchange {exchange}, and so to whoever has bound a queue to it"
+            ));
+        }
         _ => {}
     }
     let Some(whose) = owners.of_queue(queue) else {
@@ -49,9 +54,7 @@ pub(super) fn judge(owners: &Owners, lane: &mut Lane, act: &Act) -> Result<(), S
     lane.serve(act, &whose)?;
     let owner = whose.migration.as_ref().and_then(|uid| owners.migration(uid));
     match (deed, owner) {
-        (Deed::Publish { exchange, migration }, _) => {
-            publishes(owners, lane, act, (exchange, migration), &whose)
-        }
+        (Deed::Publish { migration, .. }, _) => publishes(owners, lane, act, migration, &whose),
         (Deed::Bind { exchange, routing_key } | Deed::Unbind { exchange, routing_key }, Some(owner)) => {
             let bindings = owner.status.mirror.iter().flat_map(|mirror| &mirror.bindings);
             let mut bindings =
@@ -80,15 +83,10 @@ fn publishes(
     owners: &Owners,
     lane: &mut Lane,
     act: &Act,
-    (exchange, migration): (&str, &str),
+    migration: &str,
     whose: &Whose,
 ) -> Result<(), String> {
     let queue = &act.queue;
-    if !exchange.is_empty() {
-        return Err(format!(
-            "it published to exchange {exchange}, and so to whoever has bound a queue to it"
-        ));
-    }
     let Some(owner) = owners.migration(migration) else {
         return Err(format!("a message to {queue} is of migration {migration:?}, which nobody knows"));
     };
