@@ -201,15 +201,12 @@ fn clean(state: &mut State, job_pod: &str, node: &str, words: &[String]) -> Tran
         let is_meant = |(at, _): &(String, String), archive: &Archive| {
             at == node && archive.container_id == container_id
         };
-        let deleted: Vec<Archive> = state
-            .archives
-            .extract_if(.., |place, archive| is_meant(place, archive))
-            .map(|(_, a)| a)
-            .collect();
-        for archive in &deleted {
+        let meant = state.archives.extract_if(.., |place, archive| is_meant(place, archive));
+        let gone: Vec<Archive> = meant.map(|(_, archive)| archive).collect();
+        for archive in &gone {
             state.note_handling(job_pod, Handled::ArchiveDeleted, &archive.pod_uid);
         }
-        cleaned.archives_deleted = u32::try_from(deleted.len()).unwrap_or(u32::MAX);
+        cleaned.archives_deleted = u32::try_from(gone.len()).unwrap_or(u32::MAX);
     }
     TransferReport::Cleaned(cleaned)
 }

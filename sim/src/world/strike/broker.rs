@@ -20,19 +20,17 @@ impl Drive {
         let party = &self.parties[fault.at.workload];
         let broker = &self.cluster.broker;
         match fault.kind {
-            FaultKind::DropOperator => broker.drop_connections(OPERATOR),
-            FaultKind::DropSource => {
-                self.source_uid(party).iter().for_each(|uid| broker.drop_connections(uid))
+            FaultKind::DropOperator | FaultKind::DropSource | FaultKind::DropTarget => {
+                if let Some(name) = self.connection(party, fault.kind) {
+                    broker.drop_connections(&name);
+                }
             }
-            FaultKind::DropTarget => {
-                self.target_uid(party).iter().for_each(|uid| broker.drop_connections(uid))
-            }
-            FaultKind::CloseOperatorChannels => broker.close_channels(OPERATOR),
-            FaultKind::CloseSourceChannels => {
-                self.source_uid(party).iter().for_each(|uid| broker.close_channels(uid));
-            }
-            FaultKind::CloseTargetChannels => {
-                self.target_uid(party).iter().for_each(|uid| broker.close_channels(uid));
+            FaultKind::CloseOperatorChannels
+            | FaultKind::CloseSourceChannels
+            | FaultKind::CloseTargetChannels => {
+                if let Some(name) = self.connection(party, fault.kind) {
+                    broker.close_channels(&name);
+                }
             }
             FaultKind::WithholdConfirms => {
                 broker.withhold_confirms(true);
@@ -60,7 +58,9 @@ impl Drive {
                 }
             }
             FaultKind::DeleteTargetControl => {
-                self.target_uid(party).iter().for_each(|uid| broker.delete_queue(&control_queue(uid)));
+                if let Some(uid) = self.target_uid(party) {
+                    broker.delete_queue(&control_queue(&uid));
+                }
             }
             FaultKind::TalkNonsense => {
                 for letter in nonsense::letters(&party.uid, &party.status) {
@@ -71,6 +71,15 @@ impl Drive {
             other => misdirected(other),
         }
         Undo::Nothing
+    }
+
+    /// The name of the connection that a fault is about; none where its pod is not there.
+    fn connection(&self, party: &Party, kind: FaultKind) -> Option<String> {
+        match kind {
+            FaultKind::DropSource | FaultKind::CloseSourceChannels => self.source_uid(party),
+            FaultKind::DropTarget | FaultKind::CloseTargetChannels => self.target_uid(party),
+            _ => Some(OPERATOR.to_owned()),
+        }
     }
 
     fn source_uid(&self, party: &Party) -> Option<String> {

@@ -85,7 +85,8 @@ fn bears_its_marks(owners: &Owners, its: &Owner, what: &str, object: &Value) -> 
         (&metadata["labels"][LABEL_MIGRATION_UID], &metadata["annotations"][ANNOTATION_MIGRATION_NAME]);
     let is_marked = *marks.0 == its.uid.as_str() && *marks.1 == its.name.as_str();
     let is_bare = marks.0.is_null() && marks.1.is_null();
-    if !is_marked && !(is_bare && its.takes_down()) {
+    let may_be_bare = is_bare && its.takes_down();
+    if !is_marked && !may_be_bare {
         return Err(format!("{what} has the marks {} and {}, and belongs to {}", marks.0, marks.1, its.name));
     }
     match owners.stranger_in(its, &object.to_string()) {
