@@ -27,12 +27,18 @@ impl Oracle {
     fn queues_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
         let pods = uids_of_pods(cluster);
         let uid = migration_uid(status, self);
-        // Control queues of the pods that it knew, and that are no more.
+        // Control queues of the pods that had a part in it, and that are no more, whether or not the operator noted them.
         let mut known: Vec<String> = status.source.iter().map(|source| source.uid.clone()).collect();
+        let shadow = self.names.shadow();
+        let state = cluster.machines.lock();
+        let processes = state.containers.values().filter(|container| container.pod == shadow);
+        known.extend(processes.map(|container| container.pod_uid.clone()));
+        drop(state);
         if let Some(target) = &status.target {
-            // The survivor's is its own, and whoever deletes that pod later has to see to it.
-            known.extend(target.uid.clone().filter(|_| status.phase != Phase::Completed));
+            known.extend(target.uid.clone());
             known.extend(target.retired.clone());
+            // The survivor's is its own, and whoever deletes that pod later has to see to it.
+            known.retain(|uid| status.phase != Phase::Completed || target.uid.as_ref() != Some(uid));
         }
         let outlived = |pod: &str| {
             self.outlived.as_ref().is_some_and(|outlived| outlived.contains(pod))
