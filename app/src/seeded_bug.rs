@@ -89,6 +89,8 @@ seeded_bugs! {
     SkipRouting,
     /// The finalizer stays.
     KeepFinalizer,
+    /// The finalizer goes when the object is deleted, with everything of the migration still there.
+    ReleaseEarly,
     /// The operator hands over only when the lag has no prediction left to wait for: never.
     NeverHandOver,
     /// A migration that is over is looked at again and again.

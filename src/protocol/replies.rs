@@ -105,13 +105,16 @@ fn replay_started(draft: &mut Draft<'_>) {
 fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str>, ledger: &Ledger) {
     let restores = matches!(draft.status.phase, Phase::Restoring | Phase::Replaying | Phase::SwitchingOver);
     let current = draft.shadow().is_some_and(|shadow| shadow.uid == reply.pod_uid);
-    if !restores || !current {
-        return;
-    }
     let synced = draft.status.mirror.as_ref().and_then(|mirror| mirror.synced.as_ref());
     let proven = nonce.is_some()
         && nonce == draft.status.nonce.as_deref()
         && synced.is_some_and(|synced| ledger.contains_all(synced));
+    if proven && !current && (restores || draft.status.phase == Phase::RollingBack) {
+        phase::retire(draft, &reply.pod_uid);
+    }
+    if !restores || !current {
+        return;
+    }
     if !proven && !seeded_bug::is(SeededBug::RunningIsRestored) {
         draft.restored_fresh = true;
         return;

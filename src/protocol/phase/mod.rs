@@ -16,10 +16,13 @@ mod transferring;
 use super::{Effect, Life, QueueView, draft::Draft, table};
 use crate::api::{Phase, reason};
 use ms2m_app::seeded_bug::{self, SeededBug};
-pub(super) use shadow::note as note_shadow;
+pub(super) use shadow::{note as note_shadow, retire};
 
 /// Does what the current phase asks for; may enter the next.
 pub(super) fn step(draft: &mut Draft<'_>) {
+    if draft.seen.deletion_requested && seeded_bug::is(SeededBug::ReleaseEarly) {
+        draft.emit(Effect::RemoveFinalizer);
+    }
     match draft.status.phase {
         Phase::Pending => pending::step(draft),
         Phase::Mirroring => mirroring::step(draft),

@@ -44,6 +44,7 @@ pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
         && target.uid.as_deref() != Some(uid)
     {
         target.retired.extend(target.uid.replace(uid.to_owned()));
+        target.retired.retain(|retired| retired != uid);
         target.incarnations += 1;
         target.seen_at = Some(draft.now);
         target.session = None;
@@ -53,6 +54,19 @@ pub(in crate::protocol) fn note(draft: &mut Draft<'_>, uid: &str) {
         if let Some(cleanup) = &mut draft.status.cleanup {
             cleanup.routed = false;
         }
+    }
+}
+
+/// A copy that is not the pod that is seen may be gone before it is: then its control queue is all that is left of it, and
+/// nobody else knows of that.
+pub(in crate::protocol) fn retire(draft: &mut Draft<'_>, uid: &str) {
+    let is_source = draft.status.source.as_ref().is_some_and(|source| source.uid == uid);
+    if let Some(target) = &mut draft.status.target
+        && !is_source
+        && target.uid.as_deref() != Some(uid)
+        && target.retired.iter().all(|retired| retired != uid)
+    {
+        target.retired.push(uid.to_owned());
     }
 }
 

@@ -237,6 +237,28 @@ fn a_shadow_that_is_first_seen_while_it_rolls_back_leaves_no_control_queue() {
 }
 
 #[test]
+fn a_copy_that_came_and_went_before_anybody_saw_it_leaves_no_control_queue() {
+    for cancels in [false, true] {
+        let mut script = Script::new(World::new());
+        let mut struck = false;
+        script.run(None, |_, script| {
+            if script.world.shadow.is_some() && !struck {
+                struck = true;
+                assert!(script.status.target.as_ref().is_some_and(|target| target.uid.is_none()));
+                script.world.shadow = None;
+                script.world.deletion_requested = cancels;
+            }
+        });
+        assert!(struck);
+        if cancels {
+            script.assert_rolled_back(reason::CANCELLED);
+        } else {
+            script.assert_completed();
+        }
+    }
+}
+
+#[test]
 fn services_are_not_routed_to_a_target_that_has_not_taken_over() {
     let mut script = Script::new(World::new());
     let mut struck = false;

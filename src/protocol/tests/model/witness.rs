@@ -102,8 +102,15 @@ impl Witness {
             ReplyBody::Hello { session, nonce, ledger } => {
                 let current = matches!(&seen.shadow, Some(PodView::Present(pod)) if pod.uid == reply.pod_uid);
                 let synced = before.epoch.and_then(|epoch| self.synced.get(&epoch));
-                let proven = nonce.is_some() && *nonce == before.nonce;
-                if current && proven && synced.is_some_and(|synced| ledger.contains_all(synced)) {
+                let proven = nonce.is_some()
+                    && *nonce == before.nonce
+                    && synced.is_some_and(|synced| ledger.contains_all(synced));
+                let matters = (Phase::Restoring..=Phase::SwitchingOver).contains(&before.phase)
+                    || before.phase == Phase::RollingBack;
+                if proven && matters && !from_source {
+                    self.shadows.insert(reply.pod_uid.clone());
+                }
+                if current && proven {
                     let copy = (reply.pod_uid.clone(), session.clone());
                     if self.copies.insert(copy.clone()) && !before.phase.is_terminal() {
                         self.newest = Some(copy);
