@@ -54,27 +54,23 @@ impl Shape {
 
     /// The command line that runs it.
     pub(super) fn command(&self) -> String {
-        let words = match &self.plan {
-            Some(file) => {
-                let faults = self.fault.iter().map(|fault| format!("--fault={fault}"));
-                std::iter::once(format!("--plan={}", file.display())).chain(faults).collect()
-            }
-            None => self.words(self.seed),
-        };
-        let words = words.into_iter().map(|word| format!(" {}", word.replacen('=', " ", 1)));
+        let words = self.words(self.seed).into_iter().map(|word| format!(" {}", word.replacen('=', " ", 1)));
         std::iter::once("cargo sim run".to_owned()).chain(words).collect()
     }
 
-    /// The arguments that make a process of its own run it with another seed.
+    /// The arguments that make a process of its own run it, with another seed unless a plan is named, which has its own.
     pub(super) fn args(&self, seed: u64) -> Vec<OsString> {
         self.words(seed).into_iter().map(OsString::from).collect()
     }
 
     fn words(&self, seed: u64) -> Vec<String> {
-        let mut args = vec![format!("--seed={seed}")];
+        let mut args = match &self.plan {
+            Some(file) => vec![format!("--plan={}", file.display())],
+            None => vec![format!("--seed={seed}")],
+        };
         if self.random {
             args.push("--random".to_owned());
-        } else {
+        } else if self.plan.is_none() {
             args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
         }
         args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
@@ -87,5 +83,32 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
         _ => Err("a rate is between 0.1 and 10000 messages per second".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        shape: Shape,
+    }
+
+    #[test]
+    fn another_process_runs_the_same_plan_and_with_another_seed_the_same_shape() {
+        let args = |line: &[&str]| {
+            let line = Line::parse_from(std::iter::once("sim").chain(line.iter().copied()));
+            line.shape.args(7).into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            args(&["--plan", "x.json", "--fault", "kill-target@Replaying"]),
+            ["--plan=x.json", "--fault=kill-target@Replaying"]
+        );
+        assert_eq!(args(&["--random", "--seed", "3"]), ["--seed=7", "--random"]);
+        assert_eq!(args(&["--rate", "60"]), ["--seed=7", "--rate=60", "--producers=3"]);
     }
 }

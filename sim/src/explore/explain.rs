@@ -20,7 +20,7 @@ pub fn explain(plan: &Plan, verdict: &Verdict) -> String {
         let _ = writeln!(out, "  {fault}");
     }
     // What is only noticed at the end went wrong long before: then all of it is told.
-    let at_once = matches!(first.invariant, "OneOwner" | "NoEarlyKill" | "PhaseMonotonic");
+    let at_once = matches!(first.invariant, "OneOwner" | "NoEarlyKill" | "PhaseMonotonic" | "Isolation");
     let from = if at_once { first.at_ms.saturating_sub(BEFORE_MS) } else { 0 };
     let until = first.at_ms.saturating_add(500);
     let mut lines: Vec<(u64, String)> = Vec::new();

@@ -31,6 +31,9 @@ pub struct Scenario {
     pub mistake: Option<Mistake>,
 }
 
+/// The longest latency of a segment, in microseconds; the shortest is 200.
+const LATENCY_US: std::ops::RangeInclusive<u64> = 200..=1_000_000;
+
 impl Scenario {
     /// The default scenario: one migration at 10 messages per second of 3 producers.
     pub fn new(seed: u64) -> Self {
@@ -69,10 +72,46 @@ impl Scenario {
         if !(1..=WORKLOADS_MAX).contains(&self.workloads.len()) {
             return Err(format!("{} workloads: there must be 1 to {WORKLOADS_MAX}", self.workloads.len()));
         }
+        if !LATENCY_US.contains(&self.latency_us_max) {
+            let (least, most) = LATENCY_US.into_inner();
+            return Err(format!("a latency of {} µs: it must be {least} to {most}", self.latency_us_max));
+        }
+        let is_single = |workload: &Workload| workload.rounds == 1 && workload.owner.is_none();
+        if self.mistake.is_some() && !(self.workloads.len() == 1 && self.workloads.iter().all(is_single)) {
+            return Err(
+                "a mistake is made with one workload, of one migration and without an owner".to_owned()
+            );
+        }
         self.pace.check()?;
         for (index, workload) in self.workloads.iter().enumerate() {
             workload.check(self.nodes).map_err(|problem| format!("workload {index}: {problem}"))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_simulated_is_refused_with_what_can() {
+        let told = |change: &dyn Fn(&mut Scenario)| {
+            let mut scenario = Scenario::new(1);
+            change(&mut scenario);
+            scenario.check().unwrap_err()
+        };
+        assert_eq!(Scenario::new(1).check(), Ok(()));
+        assert!(told(&|scenario| scenario.latency_us_max = 100).contains("200 to 1000000"));
+        assert!(told(&|scenario| scenario.workloads[0].knobs.replay = u64::MAX).contains("at most 86400000"));
+        let mistake = Some(Mistake::ALL[0]);
+        let twice = told(&|scenario| {
+            (scenario.mistake, scenario.workloads[0].rounds) = (mistake, 2);
+        });
+        let two = told(&|scenario| {
+            scenario.mistake = mistake;
+            scenario.workloads.push(Workload::default());
+        });
+        assert!(twice.contains("one workload") && two.contains("one workload"), "{twice}; {two}");
     }
 }

@@ -49,6 +49,9 @@ pub enum Owner {
 /// How often a workload may be migrated: the shadow's name grows with each.
 const ROUNDS_MAX: u32 = 4;
 
+/// A day: longer than any phase takes.
+const DEADLINE_MS_MAX: u64 = 86_400_000;
+
 fn once() -> u32 {
     1
 }
@@ -113,7 +116,12 @@ impl Default for Knobs {
 impl Knobs {
     /// How long all phases together may take.
     pub fn patience(&self) -> Duration {
-        let phases = [
+        Duration::from_millis(self.phases().iter().sum())
+    }
+
+    /// How long each phase may take, in milliseconds.
+    fn phases(&self) -> [u64; 7] {
+        [
             self.pending,
             self.mirroring,
             self.checkpointing,
@@ -121,8 +129,7 @@ impl Knobs {
             self.restoring,
             self.replay,
             self.switching_over,
-        ];
-        Duration::from_millis(phases.iter().sum())
+        ]
     }
 }
 
@@ -157,6 +164,9 @@ impl Workload {
         }
         if !(1..=ROUNDS_MAX).contains(&self.rounds) {
             return Err(format!("{} rounds: there must be 1 to {ROUNDS_MAX}", self.rounds));
+        }
+        if self.knobs.phases().into_iter().any(|phase_ms| phase_ms > DEADLINE_MS_MAX) {
+            return Err(format!("a phase may take at most {DEADLINE_MS_MAX} ms"));
         }
         if self.padding > 1 << 20 {
             return Err("padding must be at most a mebibyte".to_owned());

@@ -332,20 +332,24 @@ impl Drive {
         if let Err(error) = sim.step() {
             self.broke(sim, "Converges", format!("a host failed: {error}"));
         }
+        let before = self.violations();
         self.look(sim);
         if let Some(message) = self.isolation.look(&self.cluster) {
             self.broke_isolation(sim, message);
         }
         self.strike_what_is_due(sim);
-        let mut broken = false;
         for party in &mut self.parties {
-            let before = party.oracle.violations().len();
             party.oracle.check(&self.cluster, &party.status, sim.elapsed());
-            broken |= party.oracle.violations().len() > before;
         }
-        if broken && self.verdict.beliefs.is_empty() {
+        if self.violations() > before && self.verdict.beliefs.is_empty() {
             self.verdict.beliefs = self.beliefs();
         }
+    }
+
+    /// How many invariants are broken so far.
+    fn violations(&self) -> usize {
+        let of_parties = self.parties.iter().map(|party| party.oracle.violations().len());
+        self.verdict.violations.len() + of_parties.sum::<usize>()
     }
 
     /// Reads the objects' status when anything was written.

@@ -86,7 +86,7 @@ impl Party {
             migration: MigrationReport { earlier: std::mem::take(&mut self.earlier), ..self.report() },
             ..WorkloadReport::default()
         };
-        self.oracle.conclude(cluster, &self.status, at, &mut report);
+        self.oracle.conclude(cluster, (&self.status, self.gone), at, &mut report);
         report
     }
 

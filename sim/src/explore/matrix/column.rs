@@ -8,7 +8,7 @@ use crate::plan::{Fault, FaultKind, Plan, Step};
 pub(super) const WRITES: RangeInclusive<u32> = 1..=42;
 /// Those on its way back, when it is called off at [`CALLED_OFF_AT`] and nothing else breaks.
 pub(super) const WRITES_BACK: RangeInclusive<u32> = 22..=39;
-/// The last step but one from which there is a way back: the most has to be undone.
+/// One of the last steps from which there is a way back: the source may have stopped already, and much has to be undone.
 pub(super) const CALLED_OFF_AT: Step = Step::StopSent;
 
 const BACK: &str = "rollback-";

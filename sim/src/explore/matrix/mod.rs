@@ -50,6 +50,14 @@ pub struct Part {
 impl Part {
     /// All of them.
     pub const ALL: Self = Self { which: 1, of: 1 };
+
+    /// Its cells: the kind, and the column with its number.
+    fn cells(self, kinds: &[FaultKind]) -> impl Iterator<Item = (FaultKind, usize, Column)> + '_ {
+        let all = kinds.iter().flat_map(|kind| {
+            Column::all().into_iter().enumerate().map(move |(at, column)| (*kind, at, column))
+        });
+        all.skip(self.which - 1).step_by(self.of)
+    }
 }
 
 /// Why a text names no part.
@@ -85,12 +93,8 @@ impl Matrix {
         pool: Pool,
     ) -> std::io::Result<Self> {
         std::fs::create_dir_all(scratch)?;
-        let kinds = kinds.iter().copied();
-        let all = kinds.flat_map(|kind| {
-            Column::all().into_iter().enumerate().map(move |(at, column)| (kind, at, column))
-        });
         let mut cells = Vec::new();
-        for (index, (kind, at, column)) in all.skip(part.which - 1).step_by(part.of).enumerate() {
+        for (index, (kind, at, column)) in part.cells(kinds).enumerate() {
             let plan = column.plan(kind);
             let file: PathBuf = scratch.join(format!("cell-{index}.json"));
             std::fs::write(&file, plan.to_json())?;
@@ -169,11 +173,9 @@ mod tests {
     #[test]
     fn the_parts_together_are_every_kind_at_every_step_and_write() {
         let mut seen = BTreeSet::new();
-        let cells = || {
-            FaultKind::all().into_iter().flat_map(|kind| Column::all().into_iter().map(move |at| (kind, at)))
-        };
-        for which in 0..6 {
-            for cell in cells().skip(which).step_by(6) {
+        let kinds = FaultKind::all();
+        for part in ["1/6", "2/6", "3/6", "4/6", "5/6", "6/6"] {
+            for cell in part.parse::<Part>().unwrap().cells(&kinds) {
                 assert!(seen.insert(cell), "{cell:?} twice");
             }
         }

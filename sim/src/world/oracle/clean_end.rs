@@ -6,9 +6,14 @@ use super::{Oracle, is_kept, uids_of_pods};
 use crate::world::{Cluster, objects};
 
 impl Oracle {
-    /// In a terminal phase nothing of the migration is left over, and `Q`'s bindings are as they were.
-    pub(super) fn clean_end(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
-        if is_kept(status) || !status.phase.is_terminal() {
+    /// In a terminal phase, and when its object is gone, nothing of the migration is left over, and `Q`'s bindings are as they were.
+    pub(super) fn clean_end(
+        &mut self,
+        cluster: &Cluster,
+        (status, gone): (&StatefulMigrationStatus, bool),
+        at: Duration,
+    ) {
+        if is_kept(status) || !(gone || status.phase.is_terminal()) {
             return;
         }
         let left = [
@@ -27,13 +32,9 @@ impl Oracle {
     fn queues_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
         let pods = uids_of_pods(cluster);
         let uid = migration_uid(status, self);
-        // Control queues of the pods that had a part in it, and that are no more, whether or not the operator noted them.
+        // Control queues of the pods that it knew, or that told it who they are, and that are no more.
         let mut known: Vec<String> = status.source.iter().map(|source| source.uid.clone()).collect();
-        let shadow = self.names.shadow();
-        let state = cluster.machines.lock();
-        let processes = state.containers.values().filter(|container| container.pod == shadow);
-        known.extend(processes.map(|container| container.pod_uid.clone()));
-        drop(state);
+        known.extend(self.restored.pods().cloned());
         if let Some(target) = &status.target {
             known.extend(target.uid.clone());
             known.extend(target.retired.clone());

@@ -110,7 +110,7 @@ impl Oracle {
         names: Names,
         at: Duration,
     ) {
-        self.end_round(cluster, status, at);
+        self.end_round(cluster, (status, false), at);
         self.fates.next_round(status);
         self.restored.next_round();
         if status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
@@ -122,10 +122,15 @@ impl Oracle {
     }
 
     /// Checks what must hold when a migration is over.
-    fn end_round(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+    fn end_round(
+        &mut self,
+        cluster: &Cluster,
+        (status, gone): (&StatefulMigrationStatus, bool),
+        at: Duration,
+    ) {
         self.completes_in_calm(status, at);
         self.failed_for_a_reason(cluster, status, at);
-        self.clean_end(cluster, status, at);
+        self.clean_end(cluster, (status, gone), at);
     }
 
     /// The user got something wrong; where it shows before the start, a migration that creates anything has begun what its
@@ -184,17 +189,17 @@ impl Oracle {
         self.mirrors_nothing(cluster, at);
     }
 
-    /// Checks what must hold when all is over.
+    /// Checks what must hold when all is over; `gone` is whether the migration's object is.
     pub fn conclude(
         &mut self,
         cluster: &Cluster,
-        status: &StatefulMigrationStatus,
+        (status, gone): (&StatefulMigrationStatus, bool),
         at: Duration,
         report: &mut WorkloadReport,
     ) {
         report.excuse =
             self.fates.excuse(status).or_else(|| named_at_the_end(status)).or_else(|| reported(status));
-        self.end_round(cluster, status, at);
+        self.end_round(cluster, (status, gone), at);
         self.created_nothing(cluster, at);
         self.survivor(cluster, status, at, report);
     }

@@ -32,6 +32,11 @@ pub(super) struct Restored {
 }
 
 impl Restored {
+    /// UIDs of the pods that have said `HELLO` and had the RAM.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &String> {
+        self.proven.values()
+    }
+
     /// The next migration begins.
     pub(super) fn next_round(&mut self) {
         *self = Self { letters: self.letters, ..Self::default() };

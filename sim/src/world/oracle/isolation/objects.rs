@@ -1,7 +1,7 @@
 //! What the operator writes at the API server.
 
 use ms2m::{
-    api::{ANNOTATION_MIGRATION_NAME, LABEL_MIGRATION_UID, Phase},
+    api::{ANNOTATION_MIGRATION_NAME, LABEL_MIGRATION_UID},
     protocol::names::{cleanup_job, transfer_job},
 };
 use serde_json::Value;
@@ -19,7 +19,10 @@ pub(super) fn judge(owners: &Owners, request: &RequestRecord, object: Option<&Va
         "pods" => pod(owners, request, object),
         "jobs" => job(owners, request, object),
         "nodes" => checkpoint(owners, request),
-        // These take nothing from anybody. A migration's object is followed by itself.
+        "statefulmigrations" if *verb == Verb::Delete => {
+            Err(format!("it deleted {name}, which is its user's to delete"))
+        }
+        // These take nothing from anybody. What is written in a migration's object is followed by itself.
         "statefulmigrations" | "events" | "selfsubjectaccessreviews" => Ok(()),
         _ => Err(format!("{verb:?} of {plural} {name}, which is no migration's")),
     }
@@ -105,7 +108,7 @@ fn checkpoint(owners: &Owners, request: &RequestRecord) -> Result<(), String> {
     let asks = |owner: &&Owner| {
         let is_there =
             owner.status.source.as_ref().is_some_and(|source| source.pod == pod && source.node == *node);
-        is_there && owner.status.phase >= Phase::Checkpointing
+        is_there && owner.status.checkpoint.is_some()
     };
     match owners.migrations().find(asks) {
         Some(_) => Ok(()),

@@ -169,6 +169,8 @@ fn pods_bear_the_marks_of_their_own_migration_and_go_when_that_one_asks() {
     assert_eq!(judge(Verb::Delete, "counter", "uid-0", "move"), Ok(()));
     assert!(judge(Verb::Delete, "counter-1", "uid-1", "move-1").unwrap_err().contains("had not asked"));
     assert!(judge(Verb::Delete, "somebody", "uid-0", "move").unwrap_err().contains("nobody's"));
+    let object = objects::judge(&owners(), &write(Verb::Delete, "statefulmigrations", "move"), None);
+    assert!(object.unwrap_err().contains("its user's to delete"));
     // The mark of one that is under way is not taken off.
     let bare = objects::judge(&owners(), &write(Verb::Patch, "pods", "counter-1"), Some(&json!({})));
     assert!(bare.is_err());
