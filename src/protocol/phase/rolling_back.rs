@@ -62,10 +62,10 @@ fn remove_shadow(draft: &mut Draft<'_>) -> bool {
         None => draft.wake_after(RETRY),
         // Somebody else's pod of that name is none of ours.
         Some(PodView::Present(pod)) if pod.labelled => {
-            let (uid, goes) = (pod.uid.clone(), pod.terminating);
+            let (uid, terminating) = (pod.uid.clone(), pod.terminating);
             // It may be another than the last that was seen: both have control queues.
             shadow::note(draft, &uid);
-            if !goes {
+            if !terminating {
                 draft.emit(Effect::DeleteShadow { uid });
             }
         }
