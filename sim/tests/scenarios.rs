@@ -102,6 +102,63 @@ fn faults_end_as_they_should() {
 }
 
 #[test]
+fn a_fault_that_finds_nothing_to_strike_says_so_and_permits_nothing() {
+    for fault in [
+        "kill-target@asked",
+        "hold:target-broker@Mirroring",
+        "delete-target@Pending",
+        "delete-replay-queue@asked",
+        "lose-third-node@Replaying",
+    ] {
+        let verdict = proven_with(&with(fault), Tracing::Off);
+        assert_eq!((verdict.struck, verdict.in_vain), (0, 1), "{fault}");
+        assert_eq!(verdict.migration.outcome, "Completed", "{fault}");
+    }
+}
+
+#[test]
+fn a_node_that_is_neither_the_source_s_nor_the_target_s_takes_only_what_runs_on_it() {
+    let mut scenario = Scenario { nodes: 4, ..Scenario::new(3) };
+    scenario.workloads =
+        vec![Workload::default(), Workload { source: 2, target: 3, delay_ms: 60_000, ..Workload::default() }];
+    let verdict =
+        proven(Plan::from(scenario).with("lose-third-node@Replaying".parse().expect("well written")));
+    assert_eq!((verdict.struck, verdict.in_vain), (1, 0));
+    assert!(verdict.workloads[0].excuse.is_none() && verdict.workloads[1].excuse.is_some(), "{verdict:#?}");
+}
+
+#[test]
+fn a_checkpoint_that_does_not_end_is_waited_for_as_long_as_it_may_take_and_then_given_up() {
+    let hangs = |checkpointing_ms| {
+        let mut plan = with("hang-checkpoints@Mirroring~125s");
+        plan.scenario.workloads[0].knobs.checkpointing = checkpointing_ms;
+        proven(plan)
+    };
+    assert_eq!(hangs(300_000).migration.outcome, "Completed");
+    // The kubelet waits for two minutes at least, whatever it is told.
+    let given_up = hangs(30_000);
+    assert!(given_up.reached.contains("checkpoint timed out"), "{:?}", given_up.reached);
+    let migration = given_up.migration;
+    assert_eq!((migration.outcome.as_str(), migration.reason.as_str()), ("RolledBack", "DeadlineExceeded"));
+    assert!(migration.message.contains("context deadline exceeded"), "{}", migration.message);
+}
+
+#[test]
+fn pods_of_a_node_that_falls_silent_are_evicted_and_nothing_that_could_be_kept_is_lost() {
+    for (fault, who, outcome) in [
+        ("crash-source-kubelet@Transferring~80s", "source", "Failed"),
+        ("partition:target-node-api@Replaying~80s", "target", "Completed"),
+    ] {
+        let mut plan = with(fault);
+        plan.scenario.workloads[0].toleration_s = Some(2);
+        let verdict = proven(plan);
+        let point = format!("{who} evicted from a node that was lost");
+        assert!(verdict.reached.contains(&point), "{fault}: {:?}", verdict.reached);
+        assert_eq!(verdict.migration.outcome, outcome, "{fault}: {:#?}", verdict.migration);
+    }
+}
+
+#[test]
 fn a_memory_alarm_of_the_broker_stops_the_workload_for_its_time_and_costs_nothing() {
     for step in ["Mirroring", "Restoring", "stopSent", "pointOfNoReturn"] {
         let verdict = proven_with(&with(&format!("broker-memory-alarm@{step}~20s")), Tracing::On);

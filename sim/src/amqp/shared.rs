@@ -72,23 +72,26 @@ impl SharedBroker {
         self.lock().end_memory_alarm();
     }
 
-    /// Drops the connections that a client named so, without a word.
-    pub fn drop_connections(&self, name: &str) {
+    /// Drops the connections that a client named so, without a word. Returns how many there were.
+    pub fn drop_connections(&self, name: &str) -> usize {
         let mut broker = self.lock();
-        for client in broker.named(name) {
-            broker.end_client(client);
+        let named = broker.named(name);
+        for client in &named {
+            broker.end_client(*client);
         }
+        named.len()
     }
 
     /// Closes every channel of the connections that a client named so, as RabbitMQ closes one whose consumer has not acked
-    /// a delivery for half an hour. The connections stay.
-    pub fn close_channels(&self, name: &str) {
+    /// a delivery for half an hour. The connections stay. Returns how many channels there were.
+    pub fn close_channels(&self, name: &str) -> usize {
         let mut broker = self.lock();
-        for client in broker.named(name) {
-            for channel in broker.open_channels(client) {
-                broker.close_channel(client, channel, &Exception::late_ack(channel));
-            }
+        let of = |client| broker.open_channels(client).into_iter().map(move |channel| (client, channel));
+        let open: Vec<(u64, u16)> = broker.named(name).into_iter().flat_map(of).collect();
+        for (client, channel) in &open {
+            broker.close_channel(*client, *channel, &Exception::late_ack(*channel));
         }
+        open.len()
     }
 
     /// Puts every control message of the last while into its queue once more, the latest first, as a broker that delivers
@@ -107,11 +110,12 @@ impl SharedBroker {
         repeated
     }
 
-    /// Puts a message into a queue, past the network; nothing where the queue is not there.
-    pub fn post(&self, queue: &str, body: Vec<u8>) {
+    /// Puts a message into a queue, past the network; false where the queue is not there.
+    pub fn post(&self, queue: &str, body: Vec<u8>) -> bool {
         let properties = AMQPProperties::default().with_delivery_mode(2);
         let message = Message { exchange: String::new(), routing_key: queue.to_owned(), properties, body };
-        self.lock().enqueue(queue, &Arc::new(message));
+        let mut broker = self.lock();
+        broker.queues.contains_key(queue) && broker.enqueue(queue, &Arc::new(message))
     }
 
     /// From now on bindings that are made are in force only so long after they are confirmed, as in a cluster; or at once
@@ -120,9 +124,12 @@ impl SharedBroker {
         self.lock().binding_delay = by;
     }
 
-    /// Deletes a queue, past the network.
-    pub fn delete_queue(&self, name: &str) {
-        self.lock().delete_queue(name);
+    /// Deletes a queue, past the network; false where there is none.
+    pub fn delete_queue(&self, name: &str) -> bool {
+        let mut broker = self.lock();
+        let is_there = broker.queues.contains_key(name);
+        broker.delete_queue(name);
+        is_there
     }
 
     /// How often a consumer of a queue was refused, because another has it.

@@ -86,6 +86,8 @@ pub(super) struct OpenWatch {
     pub(super) is_closed: bool,
     /// Served by the second server, and told what that one knows.
     pub(super) is_at_replica: bool,
+    /// How many of the last changes it is to tell once more.
+    pub(super) rewinds: u64,
 }
 
 impl ApiServer {
@@ -250,6 +252,14 @@ impl ApiServer {
     pub fn close_watches(&self, of: &RequestMatch) {
         for watch in self.lock().watches.values_mut() {
             watch.is_closed |= of.matches(&watch.request);
+        }
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Lets the watches that were opened by matching requests tell up to so many of the last changes once more.
+    pub fn rewind_watches(&self, of: &RequestMatch, changes: u64) {
+        for watch in self.lock().watches.values_mut().filter(|watch| of.matches(&watch.request)) {
+            watch.rewinds = changes;
         }
         self.shared.changed.notify_waiters();
     }

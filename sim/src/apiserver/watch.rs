@@ -56,7 +56,9 @@ impl ApiServer {
         let id = state.watches_opened;
         let is_at_replica = state.replica.is_behind();
         let horizon = state.horizon_of(is_at_replica);
-        state.watches.insert(id, OpenWatch { request: record.clone(), is_closed: false, is_at_replica });
+        state
+            .watches
+            .insert(id, OpenWatch { request: record.clone(), is_closed: false, is_at_replica, rewinds: 0 });
         if from > horizon {
             *state.blind.entry(record.user_agent.clone()).or_default() += 1;
         }
@@ -147,7 +149,7 @@ impl Watch {
             self.is_over = true;
             return;
         };
-        let horizon = state.horizon_of(watch.is_at_replica);
+        let (horizon, rewinds) = (state.horizon_of(watch.is_at_replica), watch.rewinds);
         if is_stalled(&state, &self.request) {
             return;
         }
@@ -162,7 +164,12 @@ impl Watch {
             self.is_over = true;
             return;
         }
-        for change in state.store.changes_after(self.cursor).take_while(|change| change.version <= horizon) {
+        if let Some(watch) = state.watches.get_mut(&self.id) {
+            watch.rewinds = 0;
+        }
+        // What is compacted cannot be told again.
+        let from = self.cursor.saturating_sub(rewinds).max(state.store.compacted());
+        for change in state.store.changes_after(from).take_while(|change| change.version <= horizon) {
             let is_same_kind =
                 change.key.group == self.resource.group && change.key.plural == self.resource.plural;
             let is_in_namespace =

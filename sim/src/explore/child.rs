@@ -102,8 +102,11 @@ pub struct Summary {
     pub reached: BTreeSet<String>,
     /// Messages published.
     pub published: u64,
-    /// How many of the faults have struck.
+    /// How many of the faults have struck something.
     pub struck: usize,
+    /// How many found nothing to strike.
+    #[serde(default)]
+    pub in_vain: usize,
 }
 
 /// One of several migrations.

@@ -9,7 +9,7 @@ mod dial;
 mod listener;
 mod socket;
 
-pub use builder::sim_builder;
+pub use builder::{LATENCY_MIN, sim_builder};
 pub use delivery::{Delivery, Fragmented};
 pub use dial::SimDial;
 pub use listener::{serve, serve_tcp};

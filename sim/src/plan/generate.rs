@@ -46,6 +46,10 @@ impl Scenario {
             knobs.checkpoints = *choose(&mut attempts, &[1, 2, 5, 5, 5, 10]);
             knobs.shadows = *choose(&mut attempts, &[1, 2, 3, 3, 3, 6]);
         }
+        let mut tolerations = generator(seed, 10);
+        for workload in &mut workloads {
+            workload.toleration_s = tolerations.bool().then(|| tolerations.u32(1..=30));
+        }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {
             (workloads[0].rounds, workloads[0].owner) = (1, None);
@@ -105,6 +109,7 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         // What an earlier migration left behind, in a process or a queue, shows only in a later one.
         rounds: if count > 4 { 1 } else { *choose(rng, &[1, 1, 1, 1, 1, 1, 2, 2, 3]) },
         owner: None,
+        toleration_s: None,
         knobs: knobs(rng),
     }
 }

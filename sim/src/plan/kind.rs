@@ -9,11 +9,18 @@ struct Nature {
     repeats_outputs: bool,
     lies_in_wait: bool,
     leaves_a_gap: bool,
+    strikes_everybody: bool,
 }
 
 /// It happens at an instant.
 const fn at_once() -> Nature {
-    Nature { usual_ms: 0, repeats_outputs: false, lies_in_wait: false, leaves_a_gap: false }
+    Nature {
+        usual_ms: 0,
+        repeats_outputs: false,
+        lies_in_wait: false,
+        leaves_a_gap: false,
+        strikes_everybody: false,
+    }
 }
 
 /// It goes on for a while: so long, in milliseconds, where nothing is said, which is about as long as such a thing takes in life.
@@ -36,6 +43,10 @@ impl Nature {
 
     const fn leaves_a_gap(self) -> Self {
         Self { leaves_a_gap: true, ..self }
+    }
+
+    const fn strikes_everybody(self) -> Self {
+        Self { strikes_everybody: true, ..self }
     }
 }
 
@@ -79,7 +90,7 @@ fault_kinds! {
     /// The API server is down; what it stored stays.
     CrashApiServer: lasts(5_000),
     /// The broker is down; what is durable stays.
-    CrashBroker: lasts(700).repeats_outputs(),
+    CrashBroker: lasts(700).repeats_outputs().strikes_everybody(),
     /// The publishers are killed, and started again with new identities.
     CrashTraffic: lasts(700),
     /// The kubelet of the source's node is down; its containers run on.
@@ -90,6 +101,8 @@ fault_kinds! {
     LoseSourceNode: lasts(20_000).repeats_outputs(),
     /// The target's node loses its power, and comes back at the end.
     LoseTargetNode: lasts(20_000).repeats_outputs(),
+    /// A node that is neither the source's nor the target's loses its power, and comes back at the end.
+    LoseThirdNode: lasts(20_000),
     /// The source's process is killed; its pod starts a fresh one.
     KillSource: at_once().repeats_outputs(),
     /// The target's process is killed.
@@ -124,6 +137,8 @@ fault_kinds! {
     StallWatches: lasts(5_000),
     /// Watches are closed.
     CloseWatches: at_once(),
+    /// Watches tell their last changes once more.
+    RepeatWatches: at_once(),
     /// The history is compacted and watches are closed: those that come back get 410 Gone, and have to list again.
     CompactHistory: at_once(),
     /// A second API server falls behind, and serves every watch that begins and every read that is content with a cache.
@@ -144,16 +159,16 @@ fault_kinds! {
     /// The broker closes every channel of the target's connection.
     CloseTargetChannels: at_once().repeats_outputs(),
     /// The broker routes, but confirms nothing.
-    WithholdConfirms: lasts(5_000).repeats_outputs(),
+    WithholdConfirms: lasts(5_000).repeats_outputs().strikes_everybody(),
     /// The broker has too little memory: it reads nothing more of a connection that publishes.
-    BrokerMemoryAlarm: lasts(20_000).repeats_outputs(),
+    BrokerMemoryAlarm: lasts(20_000).repeats_outputs().strikes_everybody(),
 
     /// Every control message of the last while comes once more, the latest first.
     RepeatControl: at_once(),
     /// Somebody tells the operator what no application may say.
     TalkNonsense: at_once(),
     /// A binding that is made is in force only 800 ms after it was confirmed.
-    LateBindings: lasts(5_000).lies_in_wait().leaves_a_gap(),
+    LateBindings: lasts(5_000).lies_in_wait().leaves_a_gap().strikes_everybody(),
     /// Somebody deletes the replay queue.
     DeleteReplayQueue: at_once().leaves_a_gap(),
     /// Somebody deletes the source's control queue, with the commands in it.
@@ -167,6 +182,8 @@ fault_kinds! {
     FailCheckpoints: lasts(60_000).lies_in_wait(),
     /// Checkpoints take 20 s longer.
     SlowCheckpoints: lasts(5_000).lies_in_wait(),
+    /// Checkpoints do not end: whoever waits for one waits as long as it may take.
+    HangCheckpoints: lasts(200_000).lies_in_wait(),
     /// The source node's disk is full: no archive can be written.
     DiskFull: lasts(60_000).lies_in_wait(),
     /// The registry answers pushes with 503.
@@ -224,6 +241,11 @@ impl FaultKind {
     /// Whether it does harm only to what begins later.
     pub fn lies_in_wait(self) -> bool {
         self.nature().lies_in_wait
+    }
+
+    /// Whether it is about every workload, not only the one whose moment it waits for.
+    pub fn strikes_everybody(self) -> bool {
+        self.nature().strikes_everybody
     }
 
     /// Whether messages may go past the replay queue by it: then a gap is no fault of the protocol's, as long as it says so.

@@ -11,7 +11,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     tell(&mut Teller { rng, workload, round })
 }
 
-const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 14] = [
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 16] = [
     fenced_and_back,
     nobody_cleans_up,
     late_stop,
@@ -26,6 +26,8 @@ const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 14] = [
     waited_for_in_vain,
     nonsense,
     begun_past_the_replay_queue,
+    evicted,
+    checkpoint_hangs,
 ];
 
 /// Whom a story is about.
@@ -42,7 +44,8 @@ impl Teller<'_> {
 
     /// The source dies, or nobody hears of it for a while.
     fn without_source(&mut self, phase: Phase, away_ms: u64) -> Fault {
-        let kind = self.one(&[FaultKind::KillSource, FaultKind::Partition(Link::SourceBroker)]);
+        let partition = FaultKind::Partition(Link::SourceBroker);
+        let kind = self.one(&[FaultKind::KillSource, FaultKind::KillSource, partition]);
         let after_ms = self.rng.u64(..500);
         self.fault(kind, Step::Phase(phase), after_ms, if kind.lasts() { away_ms } else { 0 })
     }
@@ -89,8 +92,8 @@ fn late_stop(teller: &mut Teller<'_>) -> Vec<Fault> {
 /// Without the source's RAM and without what it has done since, nothing is left to go on with; while it may only be cut off,
 /// it is waited for.
 fn nothing_to_replay(teller: &mut Teller<'_>) -> Vec<Fault> {
-    let missing = teller.one(&[Phase::Restoring, Phase::Replaying]);
-    let lost = teller.one(&[Phase::Replaying, Phase::SwitchingOver]);
+    let missing = teller.one(&[Phase::Restoring, Phase::Restoring, Phase::Replaying]);
+    let lost = teller.one(&[Phase::Replaying, Phase::Replaying, Phase::SwitchingOver]);
     let (away_ms, lost_ms) = (teller.rng.u64(20_000..60_000), teller.rng.u64(..500));
     vec![
         teller.without_source(missing, away_ms),
@@ -101,7 +104,7 @@ fn nothing_to_replay(teller: &mut Teller<'_>) -> Vec<Fault> {
 /// Without it, and without a runtime that restores, neither.
 fn nothing_restores(teller: &mut Teller<'_>) -> Vec<Fault> {
     let kind = teller.one(&[FaultKind::FailRestores, FaultKind::RestoreFresh]);
-    let lasts_ms = teller.rng.u64(20_000..250_000);
+    let lasts_ms = teller.rng.u64(60_000..280_000);
     vec![
         teller.fault(kind, Step::Phase(Phase::Transferring), 0, lasts_ms),
         teller.without_source(Phase::Restoring, lasts_ms),
@@ -181,11 +184,17 @@ fn waited_for_in_vain(teller: &mut Teller<'_>) -> Vec<Fault> {
     ]
 }
 
-/// An epoch that has none after it is heard before the source's own; what nobody can have counted is heard of a replay.
+/// An epoch that has none after it is heard before the source's own, or where the source says nothing; what nobody can have counted is heard of a replay.
 fn nonsense(teller: &mut Teller<'_>) -> Vec<Fault> {
-    let (phase, from_ms, to_ms) = teller.one(&[(Phase::Pending, 10, 70), (Phase::Replaying, 80, 200)]);
+    let (phase, from_ms, to_ms) =
+        teller.one(&[(Phase::Pending, 10, 70), (Phase::Pending, 200, 3_000), (Phase::Replaying, 80, 200)]);
     let after_ms = teller.rng.u64(from_ms..to_ms);
-    vec![teller.fault(FaultKind::TalkNonsense, Step::Phase(phase), after_ms, 0)]
+    let mut faults = vec![teller.fault(FaultKind::TalkNonsense, Step::Phase(phase), after_ms, 0)];
+    if (phase, from_ms) == (Phase::Pending, 200) {
+        let (hold, away_ms) = (FaultKind::Hold(Link::SourceBroker), teller.rng.u64(35_000..50_000));
+        faults.push(teller.fault(hold, Step::Asked, 0, away_ms));
+    }
+    faults
 }
 
 /// Producers begin while the replay queue's binding is not in force yet. The source gets to their first messages late, or dies
@@ -203,4 +212,33 @@ fn begun_past_the_replay_queue(teller: &mut Teller<'_>) -> Vec<Fault> {
         teller.fault(FaultKind::CrashTraffic, Step::SyncSent, begin_ms, down_ms),
         source,
     ]
+}
+
+/// A node falls silent for longer than its pods tolerate, and the cluster deletes them; nobody there hears of it before it is
+/// back.
+fn evicted(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let (kubelet, link, steps) = if teller.rng.bool() {
+        let early = [Phase::Mirroring, Phase::Checkpointing, Phase::Transferring, Phase::Replaying];
+        (FaultKind::CrashSourceKubelet, Link::SourceNodeApi, early.map(Step::Phase).to_vec())
+    } else {
+        let steps = [Step::ShadowSeen, Step::Phase(Phase::Replaying), Step::StopSent, Step::Switched];
+        (FaultKind::CrashTargetKubelet, Link::TargetNodeApi, steps.to_vec())
+    };
+    let kind = if teller.rng.bool() { kubelet } else { FaultKind::Partition(link) };
+    let (step, away_ms) = (teller.one(&steps), teller.rng.u64(60_000..150_000));
+    vec![teller.fault(kind, step, 0, away_ms)]
+}
+
+/// A checkpoint that does not end is waited for as long as the kubelet waits for it, or until the migration is called off.
+fn checkpoint_hangs(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let hangs_ms = teller.rng.u64(100_000..280_000);
+    let mut faults =
+        vec![teller.fault(FaultKind::HangCheckpoints, Step::Phase(Phase::Mirroring), 0, hangs_ms)];
+    if teller.rng.u8(..3) == 0 {
+        let (kind, after_ms) =
+            (teller.one(&[FaultKind::Cancel, FaultKind::CrashOperator]), teller.rng.u64(..60_000));
+        let lasts_ms = if kind.lasts() { teller.rng.u64(500..20_000) } else { 0 };
+        faults.push(teller.fault(kind, Step::Phase(Phase::Checkpointing), after_ms, lasts_ms));
+    }
+    faults
 }

@@ -31,6 +31,9 @@ pub struct Workload {
     /// What looks after its pod, where that is no bare one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// How long its pod tolerates that its node is lost, in seconds; five minutes where nothing is said, as in every cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toleration_s: Option<u32>,
     /// What the migration's spec says.
     #[serde(default)]
     pub knobs: Knobs,
@@ -146,6 +149,7 @@ impl Default for Workload {
             delay_ms: 0,
             rounds: 1,
             owner: None,
+            toleration_s: None,
             knobs: Knobs::default(),
         }
     }

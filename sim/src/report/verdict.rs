@@ -49,8 +49,10 @@ pub struct Verdict {
     /// Every line of the trace; not part of the JSON.
     #[serde(skip)]
     pub trace: Vec<String>,
-    /// How many of the faults have struck; the others' steps were never passed.
+    /// How many of the faults have struck something.
     pub struck: usize,
+    /// How many found nothing to strike; the others' steps were never passed.
+    pub in_vain: usize,
     /// The protocol's messages; not part of the JSON.
     #[serde(skip)]
     pub letters: Vec<Letter>,

@@ -259,7 +259,7 @@ impl Drive {
         verdict.samples = std::mem::take(&mut self.samples);
         verdict.letters = self.letters();
         verdict.history = self.history();
-        verdict.struck = self.strikes.struck();
+        (verdict.struck, verdict.in_vain) = (self.strikes.struck(), self.strikes.in_vain());
         (0..self.parties.len()).for_each(|index| self.reach_at_the_end_of(index));
         verdict.reached = self.reached.take();
         verdict
@@ -366,6 +366,7 @@ impl Drive {
             return;
         }
         self.version = version;
+        self.look_for_evictions();
         let (mut lines, mut strangers) = (Vec::new(), Vec::new());
         for party in self.parties.iter_mut().filter(|party| party.asked.is_some()) {
             let Some(object) = party.object(&self.cluster) else {

@@ -194,10 +194,13 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::FailCheckpoint
         | K::FailCheckpoints
         | K::SlowCheckpoints
+        | K::HangCheckpoints
         | K::DiskFull
         | K::LoseReports => vec![source_node],
         K::LoseSourceNode => vec![source_node, source],
         K::CrashTargetKubelet | K::PullsFail | K::FailRestores | K::RestoreFresh => vec![target_node],
+        // Which of them it is, nobody but whoever strikes knows.
+        K::LoseThirdNode => Vec::new(),
         K::LoseTargetNode => vec![target_node, target],
         K::KillSource | K::DeleteSource | K::ForceDeleteSource | K::DeleteSourceControl => vec![source],
         K::DropSource | K::CloseSourceChannels => known(&[&source, BROKER]),
@@ -214,6 +217,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::DelayApi
         | K::StallWatches
         | K::CloseWatches
+        | K::RepeatWatches
         | K::CompactHistory
         | K::LaggingApi
         | K::StaleWatch => known(&[API_SERVER]),

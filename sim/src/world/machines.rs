@@ -54,6 +54,8 @@ pub enum Ailment {
     FailsCheckpoints,
     /// Checkpoints take much longer.
     SlowCheckpoints,
+    /// Checkpoints do not end.
+    HangsCheckpoints,
     /// No archive can be written.
     DiskFull,
     /// No image is accepted, as from one who may not push.

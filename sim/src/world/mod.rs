@@ -19,6 +19,7 @@ mod archive;
 mod cluster;
 mod counter;
 mod drive;
+mod evictions;
 mod history;
 mod images;
 mod machines;

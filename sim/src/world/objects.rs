@@ -63,7 +63,7 @@ fn base64(text: &str) -> String {
 }
 
 pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
-    json!({
+    let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "name": names.source(), "namespace": NAMESPACE, "labels": { "app": names.service() },
@@ -82,6 +82,19 @@ pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
                 "downwardAPI": { "items": [{ "path": "pod-uid", "fieldRef": { "fieldPath": "metadata.uid" } }] },
             }],
         },
+    });
+    if let Some(seconds) = workload.toleration_s {
+        pod["spec"]["tolerations"] =
+            json!(["not-ready", "unreachable"].map(|state| tolerated(state, seconds)));
+    }
+    pod
+}
+
+/// A state of its node that a pod tolerates for so long.
+fn tolerated(state: &str, seconds: u32) -> Value {
+    json!({
+        "key": format!("node.kubernetes.io/{state}"), "operator": "Exists", "effect": "NoExecute",
+        "tolerationSeconds": seconds,
     })
 }
 

@@ -3,11 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus, condition, reason};
+use ms2m::{
+    api::{HandoverStatus, Phase, StatefulMigrationStatus, condition, reason},
+    protocol::table,
+};
 
 /// Reasons for which a migration is rolled back or fails.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 15] = [
     reason::SOURCE_HAS_OWNER,
+    reason::SOURCE_NOT_MIGRATABLE,
+    reason::REPLY_IMPOSSIBLE,
+    reason::CHECKPOINT_UNSUPPORTED,
     reason::SOURCE_LOST,
     reason::BINDINGS_CHANGED,
     reason::CHECKPOINT_FAILED,
@@ -21,6 +27,10 @@ const REASONS: [&str; 12] = [
     reason::GAP,
 ];
 
+/// Where a phase's own deadline may pass; the others say more than that it did.
+const DEADLINES: [Phase; 5] =
+    [Phase::Mirroring, Phase::Checkpointing, Phase::Transferring, Phase::Restoring, Phase::SwitchingOver];
+
 /// What a sentence about the cutoff contains, and what it is called.
 const CUTOFFS: [(&str, &str); 4] = [
     ("predicted pause", "cutoff by prediction"),
@@ -30,7 +40,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 31] = [
     "completed",
     "rolled back",
     "failed",
@@ -47,6 +57,9 @@ const OTHERS: [&str; 28] = [
     "session replaced after the point of no return",
     "switched by a second session",
     "checkpoint tried again",
+    "checkpoint timed out",
+    "source evicted from a node that was lost",
+    "target evicted from a node that was lost",
     "mirrored again after the replay queue was lost",
     "cancelled after the point of no return, and completed",
     "checkpoint left behind, and said so",
@@ -69,11 +82,21 @@ pub struct Reached(BTreeSet<String>);
 pub fn points() -> BTreeSet<String> {
     let mut all: BTreeSet<String> = OTHERS.iter().map(|point| (*point).to_owned()).collect();
     all.extend(Phase::FORWARD.map(|phase| format!("rolled back from {phase:?}")));
-    all.extend(Phase::FORWARD.map(|phase| format!("410 during {phase:?}")));
-    all.extend(Phase::FORWARD.map(|phase| format!("operator restarted in {phase:?}")));
+    for phase in under_way() {
+        all.extend([format!("410 during {phase:?}"), format!("operator restarted in {phase:?}")]);
+        if table::allows(phase, Phase::Failed) {
+            all.insert(format!("failed from {phase:?}"));
+        }
+    }
+    all.extend(DEADLINES.map(|phase| format!("deadline exceeded in {phase:?}")));
     all.extend(REASONS.map(|reason| format!("ended by {reason}")));
     all.extend(CUTOFFS.map(|(_, point)| point.to_owned()));
     all
+}
+
+/// The phases in which something is still to be done.
+fn under_way() -> impl Iterator<Item = Phase> {
+    table::TABLE.iter().map(|row| row.phase).filter(|phase| !phase.is_terminal())
 }
 
 impl Reached {
@@ -96,7 +119,7 @@ impl Reached {
 
     /// What happens in a phase before the end.
     pub(super) fn reach_in(&mut self, what: &str, status: &StatefulMigrationStatus) {
-        if Phase::FORWARD.contains(&status.phase) && !status.phase_transitions.is_empty() {
+        if !status.phase.is_terminal() && !status.phase_transitions.is_empty() {
             self.reach(format!("{what} {:?}", status.phase));
         }
     }
@@ -104,10 +127,15 @@ impl Reached {
     /// What a change of the status tells.
     pub(super) fn follow(&mut self, old: &StatefulMigrationStatus, new: &StatefulMigrationStatus) {
         for pair in new.phase_transitions.windows(2) {
-            if let [from, to] = pair
-                && to.phase == Phase::RollingBack
-            {
-                self.reach(format!("rolled back from {:?}", from.phase));
+            match pair {
+                [from, to] if to.phase == Phase::RollingBack => {
+                    self.reach(format!("rolled back from {:?}", from.phase));
+                    self.gave_up(from.phase, new);
+                }
+                [from, to] if to.phase == Phase::Failed => {
+                    self.reach(format!("failed from {:?}", from.phase));
+                }
+                _ => {}
             }
         }
         if old.phase != new.phase && new.phase.is_terminal() {
@@ -128,12 +156,21 @@ impl Reached {
         self.reach_if(held, "held message reported as a gap");
         self.handover(old, new);
         self.target(old, new);
-        let tried = new.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.attempts > 1);
-        self.reach_if(tried, "checkpoint tried again");
+        let checkpoint = new.checkpoint.clone().unwrap_or_default();
+        self.reach_if(checkpoint.attempts > 1, "checkpoint tried again");
+        let timed_out = checkpoint.last_error.is_some_and(|said| said.contains("deadline exceeded"));
+        self.reach_if(timed_out, "checkpoint timed out");
         let again = old.epoch.is_some() && new.epoch > old.epoch;
         self.reach_if(again, "mirrored again after the replay queue was lost");
         let left = new.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
         self.reach_if(left, "checkpoint left behind, and said so");
+    }
+
+    fn gave_up(&mut self, phase: Phase, new: &StatefulMigrationStatus) {
+        let why = new.abort.as_ref().map(|abort| abort.reason.as_str());
+        if why == Some(reason::DEADLINE_EXCEEDED) && DEADLINES.contains(&phase) {
+            self.reach(format!("deadline exceeded in {phase:?}"));
+        }
     }
 
     fn end(&mut self, new: &StatefulMigrationStatus) {

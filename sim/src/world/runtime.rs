@@ -15,6 +15,8 @@ use crate::{
 
 /// What a checkpoint takes longer where it is slow.
 const SLOWLY: Duration = Duration::from_secs(20);
+/// How often a checkpoint that hangs looks whether it may go on.
+const STUCK: Duration = Duration::from_secs(1);
 /// What containerd says.
 const NO_CRIU: &str =
     "rpc error: code = Unknown desc = CRIU binary not found or too old (<31600). Failed to checkpoint";
@@ -165,6 +167,9 @@ impl Runtime for SimRuntime {
         tokio::time::sleep(Duration::from_millis(self.pace.freeze_ms)).await;
         if self.machines.lock().has(Ailment::SlowCheckpoints) {
             tokio::time::sleep(SLOWLY).await;
+        }
+        while self.machines.lock().has(Ailment::HangsCheckpoints) {
+            tokio::time::sleep(STUCK).await;
         }
         let taken = {
             let mut state = self.machines.lock();

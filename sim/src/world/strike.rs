@@ -2,17 +2,18 @@
 //!
 //! A kind is listed twice: where it is sent to what it breaks, and there. What arrives where nothing is done for it ends the run.
 
+mod api;
 mod broker;
+mod machines;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ms2m::{api::FIELD_MANAGER, kubernetes::client::USER_AGENT};
+use ms2m::api::FIELD_MANAGER;
 use turmoil::Sim;
 
-use super::{Cluster, drive::Drive, machines::Ailment, objects, oracle::Oracle};
+use super::{Cluster, drive::Drive, machines::Ailment, names::node, objects, oracle::Oracle};
 use crate::{
     amqp::BindingView,
-    apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
     network,
     plan::{Fault, FaultKind, Link},
     report::Lane,
@@ -20,12 +21,6 @@ use crate::{
 
 /// How late a segment is on a link that is slow.
 const SLOW: Duration = Duration::from_millis(150);
-/// What it is on one that is not any more.
-const USUAL: Duration = Duration::from_millis(1);
-/// How far a clock jumps.
-const JUMP_MS: i64 = 60_000;
-/// How much longer a request takes at an API server that is slow.
-const DELAY_MS: u32 = 1_000;
 
 /// The faults of a plan: those that wait for their step, those that wait for their time, those in force.
 pub(super) struct Strikes {
@@ -39,11 +34,13 @@ pub(super) struct Strikes {
     pub(super) history: Vec<Struck>,
 }
 
-/// A fault that struck, and until when it was in force.
+/// A fault whose moment came, and until when it was in force.
 pub(super) struct Struck {
     pub(super) fault: Fault,
     pub(super) at: Duration,
     pub(super) until: Option<Duration>,
+    /// What it is about was not there, and nothing broke.
+    pub(super) in_vain: bool,
 }
 
 struct Strike {
@@ -87,9 +84,14 @@ impl Strikes {
         self.in_force.is_empty() && self.due.is_empty()
     }
 
-    /// How many faults have struck.
+    /// How many faults have struck something.
     pub(super) fn struck(&self) -> usize {
-        self.history.len()
+        self.history.len() - self.in_vain()
+    }
+
+    /// How many found nothing to strike when their moment came.
+    pub(super) fn in_vain(&self) -> usize {
+        self.history.iter().filter(|struck| struck.in_vain).count()
     }
 
     /// When something last broke or was made whole.
@@ -138,17 +140,34 @@ impl Drive {
     }
 
     fn strike(&mut self, sim: &mut Sim<'_>, fault: Fault) {
-        self.note(sim, Lane::Fault, &fault);
-        let index = self.strikes.history.len();
-        let struck = Struck { fault: fault.clone(), at: sim.elapsed(), until: None };
-        self.strikes.history.push(struck);
         self.reach_paths_of(fault.kind);
-        let undo = match fault.kind {
+        let undo = self.strikes_at(sim, &fault);
+        match &undo {
+            Some(_) => self.note(sim, Lane::Fault, &fault),
+            None => self.note(sim, Lane::Fault, format_args!("{fault} finds nothing to strike")),
+        }
+        let (index, at) = (self.strikes.history.len(), sim.elapsed());
+        let struck = Struck { fault: fault.clone(), at, until: None, in_vain: undo.is_none() };
+        self.strikes.history.push(struck);
+        self.strikes.last = at;
+        let Some(undo) = undo else { return };
+        for (index, party) in self.parties.iter_mut().enumerate() {
+            if fault.kind.strikes_everybody() || index == fault.at.workload {
+                party.oracle.permits(fault.kind);
+            }
+        }
+        let ends_at = at + Duration::from_millis(fault.lasts_ms);
+        self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
+    }
+
+    /// Lets it strike; returns how it is undone, or nothing where what it is about is not there.
+    fn strikes_at(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Undo> {
+        match fault.kind {
             FaultKind::Hold(link)
             | FaultKind::Partition(link)
             | FaultKind::PartitionTo(link)
             | FaultKind::PartitionFrom(link)
-            | FaultKind::Slow(link) => self.strike_link(sim, &fault, link),
+            | FaultKind::Slow(link) => self.strike_link(sim, fault, link),
             FaultKind::CrashOperator
             | FaultKind::CrashApiServer
             | FaultKind::CrashBroker
@@ -157,14 +176,15 @@ impl Drive {
             | FaultKind::CrashTargetKubelet
             | FaultKind::LoseSourceNode
             | FaultKind::LoseTargetNode
+            | FaultKind::LoseThirdNode
             | FaultKind::KillSource
-            | FaultKind::KillTarget => self.strike_processes(sim, &fault),
+            | FaultKind::KillTarget => self.strike_processes(sim, fault),
             FaultKind::DeleteSource
             | FaultKind::DeleteTarget
             | FaultKind::ForceDeleteSource
             | FaultKind::ForceDeleteTarget
             | FaultKind::Cancel
-            | FaultKind::ChangeBindings => self.act(&fault),
+            | FaultKind::ChangeBindings => self.act(fault),
             FaultKind::ApiConflicts
             | FaultKind::ApiTooMany
             | FaultKind::ApiErrors
@@ -175,7 +195,8 @@ impl Drive {
             | FaultKind::CloseWatches
             | FaultKind::CompactHistory
             | FaultKind::LaggingApi
-            | FaultKind::StaleWatch => self.strike_api(fault.kind),
+            | FaultKind::RepeatWatches
+            | FaultKind::StaleWatch => Some(self.strike_api(fault.kind)),
             FaultKind::DropOperator
             | FaultKind::DropSource
             | FaultKind::DropTarget
@@ -189,10 +210,11 @@ impl Drive {
             | FaultKind::LateBindings
             | FaultKind::DeleteReplayQueue
             | FaultKind::DeleteSourceControl
-            | FaultKind::DeleteTargetControl => self.strike_broker(&fault),
+            | FaultKind::DeleteTargetControl => self.strike_broker(fault),
             FaultKind::FailCheckpoint
             | FaultKind::FailCheckpoints
             | FaultKind::SlowCheckpoints
+            | FaultKind::HangCheckpoints
             | FaultKind::DiskFull
             | FaultKind::RegistryDown
             | FaultKind::TruncatePushes
@@ -201,11 +223,8 @@ impl Drive {
             | FaultKind::FailRestores
             | FaultKind::RestoreFresh
             | FaultKind::ClockAhead
-            | FaultKind::ClockBehind => self.strike_machines(fault.kind),
-        };
-        let ends_at = sim.elapsed() + Duration::from_millis(fault.lasts_ms);
-        self.strikes.last = sim.elapsed();
-        self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
+            | FaultKind::ClockBehind => Some(self.strike_machines(fault.kind)),
+        }
     }
 
     fn reach_paths_of(&mut self, kind: FaultKind) {
@@ -216,31 +235,23 @@ impl Drive {
         }
     }
 
-    fn strike_link(&self, sim: &mut Sim<'_>, fault: &Fault, link: Link) -> Undo {
-        let Some((a, b)) = self.ends(fault, link) else { return Undo::Nothing };
+    fn strike_link(&self, sim: &mut Sim<'_>, fault: &Fault, link: Link) -> Option<Undo> {
+        let (a, b) = self.ends(fault, link)?;
         match fault.kind {
             FaultKind::Hold(_) => {
                 sim.hold(a.as_str(), b.as_str());
-                Undo::Release(a, b)
+                return Some(Undo::Release(a, b));
             }
             FaultKind::Slow(_) => {
                 sim.set_link_latency(a.as_str(), b.as_str(), SLOW);
-                Undo::Hasten(a, b)
+                return Some(Undo::Hasten(a, b));
             }
-            FaultKind::PartitionTo(_) => {
-                sim.partition_oneway(a.as_str(), b.as_str());
-                Undo::Repair(a, b)
-            }
-            FaultKind::PartitionFrom(_) => {
-                sim.partition_oneway(b.as_str(), a.as_str());
-                Undo::Repair(a, b)
-            }
-            FaultKind::Partition(_) => {
-                sim.partition(a.as_str(), b.as_str());
-                Undo::Repair(a, b)
-            }
+            FaultKind::PartitionTo(_) => sim.partition_oneway(a.as_str(), b.as_str()),
+            FaultKind::PartitionFrom(_) => sim.partition_oneway(b.as_str(), a.as_str()),
+            FaultKind::Partition(_) => sim.partition(a.as_str(), b.as_str()),
             other => misdirected(other),
         }
+        Some(Undo::Repair(a, b))
     }
 
     /// The hosts at the ends of a link; none where one of them is not there.
@@ -262,7 +273,7 @@ impl Drive {
         })
     }
 
-    fn strike_processes(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Undo {
+    fn strike_processes(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Undo> {
         let party = &self.parties[fault.at.workload];
         let (source, target) =
             (party.names.source_node(&party.workload), party.names.target_node(&party.workload));
@@ -275,6 +286,11 @@ impl Drive {
             FaultKind::CrashTargetKubelet => target,
             FaultKind::LoseSourceNode => self.lose(sim, source),
             FaultKind::LoseTargetNode => self.lose(sim, target),
+            FaultKind::LoseThirdNode => {
+                let mut nodes = (0..self.plan.scenario.nodes).map(node);
+                let third = nodes.find(|node| *node != source && *node != target)?;
+                self.lose(sim, third)
+            }
             FaultKind::KillSource => return self.kill(sim, party.source(&self.cluster)),
             FaultKind::KillTarget => return self.kill(sim, party.target(&self.cluster)),
             other => misdirected(other),
@@ -284,46 +300,50 @@ impl Drive {
         if *count == 1 {
             network::crash(sim, host.as_str());
         }
-        Undo::StartHost(host)
+        Some(Undo::StartHost(host))
     }
 
     fn lose(&mut self, sim: &mut Sim<'_>, node: String) -> String {
         for container in self.cluster.machines.running_on(&node) {
-            self.kill(sim, Some(container));
+            let _ = self.kill(sim, Some(container));
         }
         node
     }
 
-    fn kill(&mut self, sim: &mut Sim<'_>, container: Option<String>) -> Undo {
-        if let Some(container) = container {
+    fn kill(&mut self, sim: &mut Sim<'_>, container_id: Option<String>) -> Option<Undo> {
+        let container_id = container_id?;
+        {
+            let state = self.cluster.machines.lock();
+            let container = state.containers.get(&container_id)?;
             for party in &mut self.parties {
-                party.oracle.expects_death_of(&container);
+                party.oracle.expects_death_of(&container_id, container);
             }
-            self.cluster.machines.kill(sim, &container, 137);
         }
-        Undo::Nothing
+        self.cluster.machines.kill(sim, &container_id, 137);
+        Some(Undo::Nothing)
     }
 
-    fn act(&mut self, fault: &Fault) -> Undo {
-        let api = &self.cluster.api;
+    /// What a person does to the cluster's objects.
+    fn act(&mut self, fault: &Fault) -> Option<Undo> {
         let party = &mut self.parties[fault.at.workload];
-        match fault.kind {
+        let is_done = match fault.kind {
             FaultKind::DeleteSource => {
                 let pod = self.cluster.source_pod(party.names);
-                delete_pod(&self.cluster, &mut party.oracle, &pod);
+                delete_pod(&self.cluster, &mut party.oracle, &pod)
             }
             FaultKind::DeleteTarget => delete_pod(&self.cluster, &mut party.oracle, &party.names.shadow()),
             FaultKind::ForceDeleteSource => {
                 let pod = self.cluster.source_pod(party.names);
-                force_delete_pod(&self.cluster, &mut party.oracle, &pod);
+                force_delete_pod(&self.cluster, &mut party.oracle, &pod)
             }
             FaultKind::ForceDeleteTarget => {
-                force_delete_pod(&self.cluster, &mut party.oracle, &party.names.shadow());
+                force_delete_pod(&self.cluster, &mut party.oracle, &party.names.shadow())
             }
             FaultKind::Cancel => {
-                let name = party.names.migration();
+                let (name, api) = (party.names.migration(), &self.cluster.api);
                 party.cancelled =
                     api.delete("migration.ms2m.io", "statefulmigrations", objects::NAMESPACE, &name);
+                party.cancelled
             }
             FaultKind::ChangeBindings => {
                 let binding = BindingView {
@@ -333,80 +353,11 @@ impl Drive {
                 };
                 self.cluster.broker.bind(&binding);
                 party.oracle.expects_binding(binding);
-            }
-            other => misdirected(other),
-        }
-        Undo::Nothing
-    }
-
-    fn strike_api(&self, kind: FaultKind) -> Undo {
-        let api = &self.cluster.api;
-        let operator = RequestMatch::from_client(USER_AGENT);
-        let refuse = |code, retry_after_s| FaultEffect::Refuse { code, retry_after_s };
-        let (on, times, effect) = match kind {
-            FaultKind::ApiConflicts => (operator.writes(), u32::MAX, refuse(409, None)),
-            FaultKind::ApiTooMany => (operator, u32::MAX, refuse(429, Some(1))),
-            FaultKind::ApiErrors => (operator, u32::MAX, refuse(500, None)),
-            FaultKind::LoseAcknowledgement => (operator.writes(), 1, FaultEffect::LoseAcknowledgement),
-            FaultKind::LoseWrite => (operator.writes(), 1, FaultEffect::LoseRequest),
-            FaultKind::DelayApi => (operator, u32::MAX, FaultEffect::Delay { ms: DELAY_MS }),
-            FaultKind::StallWatches => {
-                api.stall_watches(operator);
-                return Undo::ReleaseWatches;
-            }
-            FaultKind::CloseWatches => {
-                api.close_watches(&RequestMatch::default());
-                return Undo::Nothing;
-            }
-            FaultKind::LaggingApi => {
-                api.fall_behind();
-                return Undo::CatchUp;
-            }
-            FaultKind::StaleWatch => {
-                api.fall_behind();
-                api.close_watches(&RequestMatch::default());
-                return Undo::CatchUp;
-            }
-            FaultKind::CompactHistory => {
-                // A watch that is up to date loses nothing by it; one that comes back does.
-                api.compact_history();
-                api.close_watches(&RequestMatch::default());
-                return Undo::Nothing;
+                true
             }
             other => misdirected(other),
         };
-        let id = api.inject(ApiFault { on, skip: 0, times, effect });
-        // A single one waits for the write that it is meant for.
-        if times == 1 { Undo::Nothing } else { Undo::Withdraw(id) }
-    }
-
-    fn strike_machines(&self, kind: FaultKind) -> Undo {
-        let ailment = match kind {
-            FaultKind::FailCheckpoint => {
-                self.cluster.machines.lock().checkpoint_failures += 1;
-                return Undo::Nothing;
-            }
-            FaultKind::ClockAhead => {
-                self.cluster.clock.set(JUMP_MS);
-                return Undo::SetClock;
-            }
-            FaultKind::ClockBehind => {
-                self.cluster.clock.set(-JUMP_MS);
-                return Undo::SetClock;
-            }
-            FaultKind::FailCheckpoints => Ailment::FailsCheckpoints,
-            FaultKind::SlowCheckpoints => Ailment::SlowCheckpoints,
-            FaultKind::DiskFull => Ailment::DiskFull,
-            FaultKind::RegistryDown => Ailment::RegistryDown,
-            FaultKind::TruncatePushes => Ailment::TruncatesPushes,
-            FaultKind::LoseReports => Ailment::LosesReports,
-            FaultKind::PullsFail => Ailment::RefusesPulls,
-            FaultKind::FailRestores => Ailment::FailsRestores,
-            FaultKind::RestoreFresh => Ailment::RestoresFresh,
-            other => misdirected(other),
-        };
-        self.cluster.machines.lock().ailments.insert(ailment);
-        Undo::Cure(ailment)
+        is_done.then_some(Undo::Nothing)
     }
 
     fn undo(&mut self, sim: &mut Sim<'_>, undo: Undo) {
@@ -421,7 +372,11 @@ impl Drive {
             }
             Undo::Release(a, b) => sim.release(a, b),
             Undo::Repair(a, b) => sim.repair(a, b),
-            Undo::Hasten(a, b) => sim.set_link_latency(a, b, USUAL),
+            Undo::Hasten(a, b) => {
+                sim.set_link_latency(a.as_str(), b.as_str(), network::LATENCY_MIN);
+                let most = Duration::from_micros(self.plan.scenario.latency_us_max);
+                sim.set_link_max_message_latency(a, b, most);
+            }
             Undo::Withdraw(id) => self.cluster.api.withdraw(id),
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::CatchUp => self.cluster.api.catch_up(),
@@ -439,17 +394,19 @@ fn misdirected(kind: FaultKind) -> ! {
     unreachable!("{kind} was sent to what cannot break so")
 }
 
-fn delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) {
-    if let Some(container) = cluster.running(pod) {
-        oracle.expects_death_of(&container);
+fn delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) -> bool {
+    if let Some(id) = cluster.running(pod)
+        && let Some(container) = cluster.machines.lock().containers.get(&id)
+    {
+        oracle.expects_death_of(&id, container);
     }
-    cluster.api.delete("", "pods", objects::NAMESPACE, pod);
+    cluster.api.delete("", "pods", objects::NAMESPACE, pod)
 }
 
-fn force_delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) {
+fn force_delete_pod(cluster: &Cluster, oracle: &mut Oracle, pod: &str) -> bool {
     if let Some(container) = cluster.running(pod) {
         let pod_uid = cluster.machines.lock().containers.get(&container).map(|it| it.pod_uid.clone());
         oracle.expects_zombie(&container, &pod_uid.unwrap_or_default());
     }
-    cluster.api.force_delete("", "pods", objects::NAMESPACE, pod);
+    cluster.api.force_delete("", "pods", objects::NAMESPACE, pod)
 }

@@ -95,8 +95,12 @@ pub(super) fn watch_deadline(draft: &mut Draft<'_>) {
     let Some(deadline) = table::deadline(phase, draft.migration.spec) else { return };
     if draft.is_due(draft.phase_entered_at(), deadline) {
         let waiting = draft.shadow().map(|shadow| shadow.trouble.clone()).unwrap_or_default();
-        let detail =
-            if waiting.is_empty() { String::new() } else { format!("; the shadow pod says: {waiting}") };
+        let tried = draft.status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.last_error.clone());
+        let detail = match tried {
+            Some(error) if phase == Phase::Checkpointing => format!("; the last attempt: {error}"),
+            _ if waiting.is_empty() => String::new(),
+            _ => format!("; the shadow pod says: {waiting}"),
+        };
         let message = format!("{phase:?} took longer than {}s{detail}", deadline.as_secs());
         draft.abort(reason::DEADLINE_EXCEEDED, message);
     }

@@ -57,6 +57,30 @@ async fn a_watch_replays_what_happened_after_the_version_it_starts_from() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_is_rewound_tells_its_last_changes_once_more_and_goes_on() {
+    let server = server();
+    let first = create(&server, "a", "db").await.resource_version().unwrap();
+    create(&server, "b", "db").await;
+    label(&server, "b", "web").await;
+    let maps: Api<ConfigMap> = Api::default_namespaced(client(&server));
+    let mut events = maps.watch(&WatchParams::default(), &first).await.unwrap().boxed();
+    let mut heard = Vec::new();
+    for heard_before in [2, 4] {
+        while heard.len() < heard_before {
+            heard.push(told(&events.try_next().await.unwrap().unwrap()));
+        }
+        server.rewind_watches(&RequestMatch::from_client("test"), 2);
+    }
+    server.rewind_watches(&RequestMatch::from_client("another"), 2);
+    heard.push(told(&events.try_next().await.unwrap().unwrap()));
+    label(&server, "b", "db").await;
+    heard.push(told(&events.try_next().await.unwrap().unwrap()));
+    heard.push(told(&events.try_next().await.unwrap().unwrap()));
+    let again = ["ADDED b", "MODIFIED b"];
+    assert_eq!(heard, [&again[..], &again[..], &again[..], &["MODIFIED b"][..]].concat());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_from_nowhere_begins_with_what_is_there() {
     let server = server();
     create(&server, "a", "db").await;

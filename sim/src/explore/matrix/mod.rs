@@ -27,8 +27,8 @@ use crate::plan::FaultKind;
 /// What came of a fault at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Cell {
-    /// `C`ompleted, `R`olledBack, `F`ailed, `D` where the object was deleted before anything began, `·` where the step is
-    /// never passed, `!` where something broke.
+    /// `C`ompleted, `R`olledBack, `F`ailed, `D` where the object was deleted before anything began, `-` where there is
+    /// nothing to strike, `·` where the step is never passed, `!` where something broke.
     letter: char,
     /// Why it ended so.
     reason: String,
@@ -144,7 +144,8 @@ impl Matrix {
 fn cell(outcome: &Outcome, faults: usize) -> Cell {
     let summary = &outcome.summary;
     let letter = match (outcome.class, summary.outcome.as_str()) {
-        (Class::Holds, _) if summary.struck < faults => '·',
+        (Class::Holds, _) if summary.struck + summary.in_vain < faults => '·',
+        (Class::Holds, _) if summary.in_vain > 0 => '-',
         (Class::Holds, "Completed") => 'C',
         (Class::Holds, "RolledBack") => 'R',
         (Class::Holds, "Failed") => 'F',

@@ -18,7 +18,7 @@ pub struct NoMatrix {
 
 const HEAD: &str = "\
 What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed, D deleted before it began,
-· the step is not passed. Written by `cargo sim matrix --bless`.
+- there is nothing to strike, · the step is not passed. Written by `cargo sim matrix --bless`.
 ";
 const REASONS: &str = "Why, where it did not complete:";
 /// How wide a kind's name is.

@@ -43,7 +43,7 @@ impl Oracle {
         }
         self.point_of_no_return = point;
         let gap = status.handover.as_ref().is_some_and(|handover| !handover.missing.is_empty());
-        if gap && !self.may_leave_a_gap {
+        if gap && !self.permits.may_leave_a_gap() {
             let missing =
                 status.handover.as_ref().map(|handover| handover.missing.clone()).unwrap_or_default();
             self.broke(
@@ -54,7 +54,9 @@ impl Oracle {
         }
         let abort = status.abort.as_ref().map(|abort| &abort.reason);
         let why = abort.or(status.outcome.as_ref().map(|outcome| &outcome.reason));
-        if why.is_some_and(|why| why == reason::REPLAY_QUEUE_LOST) && !self.may_lose_the_replay_queue {
+        if why.is_some_and(|why| why == reason::REPLAY_QUEUE_LOST)
+            && !self.permits.may_lose_the_replay_queue()
+        {
             self.broke(at, "NoLoss", "the replay queue is gone before its time, and nobody else deletes any");
         }
     }
@@ -111,7 +113,7 @@ impl Oracle {
             return;
         };
         // Where messages go past the replay queue, only the source had them.
-        if self.may_leave_a_gap {
+        if self.permits.may_leave_a_gap() {
             return;
         }
         let waiting: BTreeSet<_> = cluster.broker.identities(&replay).into_iter().collect();

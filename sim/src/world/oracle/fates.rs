@@ -7,11 +7,7 @@ use ms2m::api::{Phase, StatefulMigrationStatus};
 use ms2m_app::{Ledger, engine::Ram};
 use ms2m_counter::CounterState;
 
-use super::{
-    Oracle, memory,
-    ownership::is_of,
-    slipped::{named_at_the_end, slipped_unseen},
-};
+use super::{Oracle, excuse::Excuse, memory, ownership::is_of, slipped::slipped_unseen};
 use crate::world::{Cluster, Container};
 
 /// Which processes live, which were killed on purpose, and what that excuses.
@@ -21,9 +17,9 @@ pub(super) struct Fates {
     doomed: BTreeSet<String>,
     /// Those whose pod is gone while they go on, and the pod's UID.
     abandoned: BTreeMap<String, String>,
-    /// A RAM was lost in a way that the protocol does not promise to survive.
-    lost: Option<&'static str>,
-    /// The same, should the migration not complete.
+    /// Something was lost in a way that the protocol does not promise to survive.
+    lost: Option<Excuse>,
+    /// A RAM was lost so, should the migration not complete.
     lost_unless_completed: Option<&'static str>,
     /// The RAM that was to be migrated died.
     source_died: bool,
@@ -45,10 +41,14 @@ impl Fates {
         self.abandoned.values().any(|abandoned| abandoned == pod_uid)
     }
 
-    /// Why a loss is nobody's fault.
-    pub(super) fn excuse(&self, status: &StatefulMigrationStatus) -> Option<&'static str> {
+    /// What is lost and nobody's fault.
+    pub(super) fn excuse(&self, status: &StatefulMigrationStatus) -> Option<Excuse> {
         let unless = self.lost_unless_completed.filter(|_| status.phase != Phase::Completed);
-        self.lost.or(unless)
+        Excuse::wider(self.lost, unless.map(Excuse::Ram))
+    }
+
+    fn lose(&mut self, what: Excuse) {
+        self.lost = Excuse::wider(self.lost, Some(what));
     }
 
     pub(super) fn source_died(&self) -> bool {
@@ -56,8 +56,8 @@ impl Fates {
     }
 
     /// The next migration begins: what its predecessor excused stays excused, because the state is the same one's.
-    pub(super) fn next_round(&mut self, ended: &StatefulMigrationStatus) {
-        self.lost = self.excuse(ended).or_else(|| named_at_the_end(ended));
+    pub(super) fn next_round(&mut self, excused: Option<Excuse>) {
+        self.lost = excused;
         self.lost_unless_completed = None;
         (self.source_died, self.was_given_up) = (false, false);
     }
@@ -65,16 +65,16 @@ impl Fates {
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus, has_proven: bool) {
         let Some(source) = &status.source else {
             self.source_died = true;
-            self.lost = Some("the workload crashed before its migration had begun");
+            self.lose(Excuse::Ram("the workload crashed before its migration had begun"));
             return;
         };
         if status.phase.is_terminal() {
-            self.lost = Some("the workload crashed after the end of its migration");
+            self.lose(Excuse::Ram("the workload crashed after the end of its migration"));
         } else if source.container_id.ends_with(id) {
             self.source_died = true;
             let has_image = status.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.image.is_some());
             if status.phase == Phase::RollingBack {
-                self.lost = Some("the source died while the migration was rolled back to it");
+                self.lose(Excuse::Ram("the source died while the migration was rolled back to it"));
             } else if has_proven {
                 self.lost_unless_completed = Some(
                     "the source died when it had shown its RAM, to have the migration rolled back to it",
@@ -87,7 +87,7 @@ impl Fates {
 
     fn target_was_killed(&mut self, status: &StatefulMigrationStatus) {
         if status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some()) {
-            self.lost = Some("the target died after it had taken over");
+            self.lose(Excuse::Ram("the target died after it had taken over"));
         }
     }
 }
@@ -160,7 +160,8 @@ impl Oracle {
         let lacks = targets.iter().map(|target| ledger_gaps(target, &theirs));
         let Some(mut fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) else { return };
         // Where messages go past the replay queue, a source that says nothing any more takes with it what they did.
-        if self.may_leave_a_gap && status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none())
+        if self.permits.may_leave_a_gap()
+            && status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none())
         {
             let waiting = cluster.broker.identities(&self.names.queue());
             let (mut unseen, seen): (Vec<_>, Vec<_>) =
@@ -169,9 +170,9 @@ impl Oracle {
             // What the source had not acked comes out of Q.
             unseen.retain(|lacked| !waiting.contains(lacked));
             if !unseen.is_empty() {
-                self.fates.lost = Some(
+                self.fates.lose(Excuse::Messages(
                     "messages went past the replay queue, only a source that is gone had them, and nothing showed it",
-                );
+                ));
             }
         }
         if !fewest.is_empty() {

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   ownership         OneOwner, at every step
+//!   permits           what the faults that have struck may do to it
 //!   fates             NoEarlyKill, and which deaths no protocol could make up for
+//!   excuse            what may be missing at the end, and why
 //!   slipped           what went past the replay queue, and whether anything shows it
 //!   course            PhaseMonotonic, as the status is written
 //!   preflight_first   PreflightFirst: what is refused costs nothing
@@ -19,6 +21,7 @@
 
 mod clean_end;
 mod course;
+mod excuse;
 mod fates;
 mod isolation;
 mod no_duplicate;
@@ -26,6 +29,7 @@ mod no_loss;
 mod order;
 mod outputs_once;
 mod ownership;
+mod permits;
 mod preflight_first;
 mod ram_preserved;
 mod slipped;
@@ -33,9 +37,9 @@ mod survivor;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ms2m::api::{CheckpointStatus, Phase, StatefulMigrationStatus, reason};
+use ms2m::api::{CheckpointStatus, Phase, StatefulMigrationStatus};
 
-use self::{fates::Fates, ram_preserved::Restored, slipped::named_at_the_end};
+use self::{excuse::Excuse, fates::Fates, permits::Permits, ram_preserved::Restored};
 pub(super) use self::{isolation::Isolation, ownership::is_of};
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
@@ -55,12 +59,7 @@ pub struct Oracle {
     transitions: usize,
     fates: Fates,
     restored: Restored,
-    /// Whether a fault may make an output appear again, with the same identity.
-    may_repeat_outputs: bool,
-    /// Whether a fault may make a message go past the replay queue.
-    may_leave_a_gap: bool,
-    /// Whether somebody else deletes the replay queue.
-    may_lose_the_replay_queue: bool,
+    permits: Permits,
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
     point_of_no_return: Option<jiff::Timestamp>,
@@ -89,10 +88,8 @@ impl Oracle {
             transitions: 0,
             fates: Fates::default(),
             restored: Restored::default(),
-            may_repeat_outputs: faults.iter().any(|fault| fault.kind.may_repeat_outputs()),
+            permits: Permits::default(),
             is_calm: faults.is_empty(),
-            may_leave_a_gap: faults.iter().any(|fault| fault.kind.may_leave_a_gap()),
-            may_lose_the_replay_queue: faults.iter().any(|fault| fault.kind == FaultKind::DeleteReplayQueue),
             point_of_no_return: None,
             gave_up_at: None,
             may_begin: true,
@@ -111,7 +108,7 @@ impl Oracle {
         at: Duration,
     ) {
         self.end_round(cluster, (status, false), at);
-        self.fates.next_round(status);
+        self.fates.next_round(self.excuse(status));
         self.restored.next_round();
         if status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
             self.left_before.extend(status.checkpoint.clone());
@@ -146,9 +143,17 @@ impl Oracle {
         self.bindings.sort();
     }
 
-    /// Notes that a process is about to be killed on purpose.
-    pub fn expects_death_of(&mut self, container_id: &str) {
+    /// Notes that a fault strikes the workload, or everybody.
+    pub fn permits(&mut self, kind: FaultKind) {
+        self.permits.add(kind);
+    }
+
+    /// Notes that a process is about to be killed on purpose; it may be of any workload.
+    pub fn expects_death_of(&mut self, container_id: &str, container: &Container) {
         self.fates.doom(container_id);
+        if is_of(container, self.names) {
+            self.permits.repeat_outputs();
+        }
     }
 
     /// Notes that a pod goes at once, and its process when its kubelet hears of it: for everybody else it is dead.
@@ -197,11 +202,11 @@ impl Oracle {
         at: Duration,
         report: &mut WorkloadReport,
     ) {
-        report.excuse =
-            self.fates.excuse(status).or_else(|| named_at_the_end(status)).or_else(|| reported(status));
+        let excuse = self.excuse(status);
+        report.excuse = excuse.map(Excuse::why);
         self.end_round(cluster, (status, gone), at);
         self.created_nothing(cluster, at);
-        self.survivor(cluster, status, at, report);
+        self.survivor(cluster, (status, excuse), at, report);
     }
 }
 
@@ -210,22 +215,6 @@ impl Oracle {
 fn is_kept(status: &StatefulMigrationStatus) -> bool {
     let rolled_back = status.phase_transitions.iter().any(|entered| entered.phase == Phase::RollingBack);
     status.phase == Phase::Failed && !rolled_back
-}
-
-/// A loss that somebody else caused, and that the migration tells instead of hiding it.
-fn reported(status: &StatefulMigrationStatus) -> Option<&'static str> {
-    let why = status.outcome.as_ref().filter(|_| status.phase == Phase::Failed)?.reason.as_str();
-    match why {
-        reason::REPLAY_QUEUE_LOST => {
-            Some("somebody deleted the replay queue, and the migration failed and said so")
-        }
-        // That this is true is checked where it failed.
-        reason::RESTORE_FAILED if is_kept(status) => Some(
-            "no shadow came up from the image of a source that died, and what the migration keeps holds all of it",
-        ),
-        reason::GAP => Some("messages went past the replay queue, and the migration failed and said which"),
-        _ => None,
-    }
 }
 
 /// The counter's RAM in a container, if it runs the counter.

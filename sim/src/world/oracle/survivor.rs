@@ -3,7 +3,7 @@ use std::time::Duration;
 use ms2m::api::StatefulMigrationStatus;
 use ms2m_counter::{StateView, view};
 
-use super::{Oracle, is_kept, memory, ownership::owns};
+use super::{Oracle, excuse::Excuse, is_kept, memory, ownership::owns};
 use crate::{report::WorkloadReport, world::Cluster};
 
 impl Oracle {
@@ -11,14 +11,14 @@ impl Oracle {
     pub(super) fn survivor(
         &mut self,
         cluster: &Cluster,
-        status: &StatefulMigrationStatus,
+        (status, excuse): (&StatefulMigrationStatus, Option<Excuse>),
         at: Duration,
         report: &mut WorkloadReport,
     ) {
         let record = cluster.traffic[self.names.index].record.snapshot();
         report.published = record.published();
         let Some(survivor) = self.owner_at_the_end(cluster) else {
-            if report.excuse.is_none() && !is_kept(status) {
+            if excuse.is_none() && !is_kept(status) {
                 self.broke(at, "NoLoss", "nobody owns the queue at the end");
             }
             return;
@@ -29,14 +29,16 @@ impl Oracle {
         report.duplicated = comparison.duplicated_count();
         report.reordered = comparison.reordered_count();
         self.says_what_it_lacks(status, &comparison, at);
-        if report.excuse.is_some() {
-            return;
-        }
-        self.no_loss(&comparison, at);
         self.no_duplicate(&comparison, at);
         self.order(&comparison, at);
-        self.ram_at_the_end(cluster, &survivor.state, at);
         self.outputs_once(cluster, at);
+        if excuse.is_none() {
+            self.no_loss(&comparison, at);
+            self.outputs_of_all(cluster, at);
+        }
+        if !matches!(excuse, Some(Excuse::Ram(_))) {
+            self.ram_at_the_end(cluster, &survivor.state, at);
+        }
     }
 
     fn owner_at_the_end(&self, cluster: &Cluster) -> Option<StateView> {

@@ -16,61 +16,62 @@ const OPERATOR: &str = "ms2m-operator";
 const LATE: Duration = Duration::from_millis(800);
 
 impl Drive {
-    pub(super) fn strike_broker(&mut self, fault: &Fault) -> Undo {
+    /// Nothing where what it is about is not there.
+    pub(super) fn strike_broker(&mut self, fault: &Fault) -> Option<Undo> {
         let party = &self.parties[fault.at.workload];
         let broker = &self.cluster.broker;
-        match fault.kind {
+        let undo = match fault.kind {
+            FaultKind::WithholdConfirms => {
+                broker.withhold_confirms(true);
+                Undo::Confirm
+            }
+            FaultKind::BrokerMemoryAlarm => {
+                broker.raise_memory_alarm();
+                Undo::FreeMemory
+            }
+            FaultKind::LateBindings => {
+                broker.delay_bindings(Some(LATE));
+                Undo::BindInTime
+            }
+            _ => return self.strikes_at_the_broker(party, fault.kind).then_some(Undo::Nothing),
+        };
+        Some(undo)
+    }
+
+    /// What happens at an instant; false where nothing does.
+    fn strikes_at_the_broker(&self, party: &Party, kind: FaultKind) -> bool {
+        let broker = &self.cluster.broker;
+        match kind {
             FaultKind::DropOperator | FaultKind::DropSource | FaultKind::DropTarget => {
-                if let Some(name) = self.connection(party, fault.kind) {
-                    broker.drop_connections(&name);
-                }
+                self.connection(party, kind).is_some_and(|name| broker.drop_connections(&name) > 0)
             }
             FaultKind::CloseOperatorChannels
             | FaultKind::CloseSourceChannels
             | FaultKind::CloseTargetChannels => {
-                if let Some(name) = self.connection(party, fault.kind) {
-                    broker.close_channels(&name);
-                }
-            }
-            FaultKind::WithholdConfirms => {
-                broker.withhold_confirms(true);
-                return Undo::Confirm;
-            }
-            FaultKind::BrokerMemoryAlarm => {
-                broker.raise_memory_alarm();
-                return Undo::FreeMemory;
-            }
-            FaultKind::LateBindings => {
-                broker.delay_bindings(Some(LATE));
-                return Undo::BindInTime;
+                self.connection(party, kind).is_some_and(|name| broker.close_channels(&name) > 0)
             }
             FaultKind::DeleteReplayQueue => {
                 let replay = format!("{}.ms2m.", party.names.queue());
-                for queue in broker.queues().iter().filter(|queue| queue.name.starts_with(&replay)) {
-                    broker.delete_queue(&queue.name);
-                }
+                let mut queues = broker.queues();
+                queues.retain(|queue| queue.name.starts_with(&replay));
+                queues.iter().filter(|queue| broker.delete_queue(&queue.name)).count() > 0
             }
             FaultKind::DeleteSourceControl => {
                 // A pod's queue outlives it.
                 let known = party.status.source.as_ref().map(|source| source.uid.clone());
-                if let Some(uid) = known.or_else(|| self.source_uid(party)) {
-                    broker.delete_queue(&control_queue(&uid));
-                }
+                let uid = known.or_else(|| self.source_uid(party));
+                uid.is_some_and(|uid| broker.delete_queue(&control_queue(&uid)))
             }
             FaultKind::DeleteTargetControl => {
-                if let Some(uid) = self.target_uid(party) {
-                    broker.delete_queue(&control_queue(&uid));
-                }
+                self.target_uid(party).is_some_and(|uid| broker.delete_queue(&control_queue(&uid)))
             }
             FaultKind::TalkNonsense => {
-                for letter in nonsense::letters(&party.uid, &party.status) {
-                    broker.post(&replies_queue(&party.uid), letter);
-                }
+                let letters = nonsense::letters(&party.uid, &party.status).into_iter();
+                letters.filter(|letter| broker.post(&replies_queue(&party.uid), letter.clone())).count() > 0
             }
-            FaultKind::RepeatControl => drop(broker.repeat_control()),
+            FaultKind::RepeatControl => broker.repeat_control() > 0,
             other => misdirected(other),
         }
-        Undo::Nothing
     }
 
     /// The name of the connection that a fault is about; none where its pod is not there.

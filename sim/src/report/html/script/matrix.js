@@ -2,7 +2,8 @@
 {
   const LETTERS = [
     ["C", "completed", "letter-C"], ["R", "rolled back", "letter-R"], ["F", "failed", "letter-F"], ["D", "deleted before it began", "letter-none"],
-    ["!", "an invariant broke", "letter-broken"], ["·", "the step is not passed", "letter-none"],
+    ["!", "an invariant broke", "letter-broken"], ["-", "there is nothing to strike", "letter-none"],
+    ["·", "the step is not passed", "letter-none"],
   ];
   const classOf = (letter) => LETTERS.find(([known]) => known === letter)?.[2] ?? "";
   const nameOf = (letter) => LETTERS.find(([known]) => known === letter)?.[1] ?? "";
@@ -79,7 +80,7 @@
   const reasons = new Map();
   for (const row of data.rows) {
     row.cells.forEach((cell, index) => {
-      if (!cell || cell.letter === "C" || cell.letter === "·") return;
+      if (!cell || cell.letter === "C" || cell.letter === "·" || cell.letter === "-") return;
       const key = `${cell.letter}\n${cell.reason}`;
       if (!reasons.has(key)) reasons.set(key, []);
       reasons.get(key).push(`${row.kind}@${data.columns[index].step}`);

@@ -1,0 +1,68 @@
+//! What breaks at the API server.
+
+use ms2m::kubernetes::client::USER_AGENT;
+
+use super::{Undo, misdirected};
+use crate::{
+    apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
+    plan::FaultKind,
+    world::drive::Drive,
+};
+
+/// How much longer a request takes at an API server that is slow.
+const DELAY_MS: u32 = 1_000;
+/// How many changes a watch tells once more.
+const AGAIN: u64 = 40;
+
+impl Drive {
+    pub(super) fn strike_api(&self, kind: FaultKind) -> Undo {
+        let operator = RequestMatch::from_client(USER_AGENT);
+        let refuse = |code, retry_after_s| FaultEffect::Refuse { code, retry_after_s };
+        let (on, times, effect) = match kind {
+            FaultKind::ApiConflicts => (operator.writes(), u32::MAX, refuse(409, None)),
+            FaultKind::ApiTooMany => (operator, u32::MAX, refuse(429, Some(1))),
+            FaultKind::ApiErrors => (operator, u32::MAX, refuse(500, None)),
+            FaultKind::LoseAcknowledgement => (operator.writes(), 1, FaultEffect::LoseAcknowledgement),
+            FaultKind::LoseWrite => (operator.writes(), 1, FaultEffect::LoseRequest),
+            FaultKind::DelayApi => (operator, u32::MAX, FaultEffect::Delay { ms: DELAY_MS }),
+            watches => return self.strike_watches(watches),
+        };
+        let id = self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
+        // A single one waits for the write that it is meant for.
+        if times == 1 { Undo::Nothing } else { Undo::Withdraw(id) }
+    }
+
+    fn strike_watches(&self, kind: FaultKind) -> Undo {
+        let api = &self.cluster.api;
+        match kind {
+            FaultKind::StallWatches => {
+                api.stall_watches(RequestMatch::from_client(USER_AGENT));
+                Undo::ReleaseWatches
+            }
+            FaultKind::CloseWatches => {
+                api.close_watches(&RequestMatch::default());
+                Undo::Nothing
+            }
+            FaultKind::RepeatWatches => {
+                api.rewind_watches(&RequestMatch::from_client(USER_AGENT), AGAIN);
+                Undo::Nothing
+            }
+            FaultKind::LaggingApi => {
+                api.fall_behind();
+                Undo::CatchUp
+            }
+            FaultKind::StaleWatch => {
+                api.fall_behind();
+                api.close_watches(&RequestMatch::default());
+                Undo::CatchUp
+            }
+            FaultKind::CompactHistory => {
+                // A watch that is up to date loses nothing by it; one that comes back does.
+                api.compact_history();
+                api.close_watches(&RequestMatch::default());
+                Undo::Nothing
+            }
+            other => misdirected(other),
+        }
+    }
+}
