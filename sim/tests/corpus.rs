@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use ms2m_sim::{
     plan::Found,
+    report::MigrationReport,
     world::{Tracing, run},
 };
 
@@ -19,13 +20,16 @@ fn what_was_found_once_stays_mended() {
         let found = Found::load(&file).unwrap_or_else(|error| panic!("{error}"));
         assert!(found.story.len() > 20, "{name} tells nothing");
         let verdict = run(found.plan, Tracing::Off);
-        let outcome = |workload: &ms2m_sim::report::WorkloadReport| workload.migration.outcome.clone();
-        let ends: Vec<String> = match verdict.workloads.as_slice() {
-            [] => vec![verdict.migration.outcome.clone()],
-            several => several.iter().map(outcome).collect(),
+        let migrations = match verdict.workloads.as_slice() {
+            [] => vec![verdict.migration.clone()],
+            several => several.iter().map(|workload| workload.migration.clone()).collect(),
         };
-        if !verdict.holds() || ends != found.ends {
-            wrong.insert(name, (found.story, ends, verdict.violations));
+        let ends: Vec<&str> = migrations.iter().map(|migration| migration.outcome.as_str()).collect();
+        let in_time =
+            |migration: &MigrationReport| migration.total_ms.is_some_and(|ms| Some(ms) <= found.within_ms);
+        let is_in_time = found.within_ms.is_none() || migrations.iter().all(in_time);
+        if !verdict.holds() || ends != found.ends || !is_in_time {
+            wrong.insert(name, (found.story, migrations, verdict.violations));
         }
         count += 1;
     }

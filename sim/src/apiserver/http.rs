@@ -122,6 +122,7 @@ fn record_of(server: &ApiServer, request: &Request) -> RequestRecord {
         plural: target.plural,
         namespace: target.namespace,
         name: target.name,
+        uid: String::new(),
         subresource: target.subresource,
         user_agent: request.user_agent.clone(),
         manager: request.manager(),
@@ -171,6 +172,9 @@ fn execute(
         if let (true, Verb::Create, Ok(reply)) = (record.name.is_empty(), request.verb, &result) {
             meta(&reply.body, "name").clone_into(&mut record.name);
         }
+        if let (true, Ok(reply)) = (request.verb.is_write(), &result) {
+            uid_in(&reply.body).clone_into(&mut record.uid);
+        }
         state.journal.record(record);
         result
     });
@@ -179,6 +183,12 @@ fn execute(
         Ok(reply) => respond(reply.code, &reply.body),
         Err(error) => refuse(&error),
     }
+}
+
+/// Of the object that an answer shows, or that it says is gone.
+fn uid_in(answer: &Value) -> &str {
+    let uid = answer["metadata"]["uid"].as_str().or_else(|| answer["details"]["uid"].as_str());
+    uid.unwrap_or_default()
 }
 
 /// The answer with the metadata of the object or the objects only.

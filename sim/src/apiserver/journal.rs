@@ -22,6 +22,8 @@ pub struct RequestRecord {
     pub namespace: String,
     /// Name of the object; empty for collections, and for what was to be created and was not.
     pub name: String,
+    /// The object's UID, as the answer to a write told it; empty where it told none.
+    pub uid: String,
     /// Subresource; for a node proxy with the rest of the path.
     pub subresource: String,
     /// The client's `User-Agent`.

@@ -13,6 +13,9 @@ pub struct Found {
     pub story: String,
     /// How each migration ends now.
     pub ends: Vec<String>,
+    /// How long each may take for it, in milliseconds, where what went wrong was that it took longer.
+    #[serde(default)]
+    pub within_ms: Option<u64>,
     /// What shows it.
     pub plan: Plan,
 }

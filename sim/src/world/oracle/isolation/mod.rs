@@ -98,13 +98,22 @@ impl Isolation {
         }
         for request in requests.iter().filter(|request| is_the_operators(request)) {
             let object = cluster.api.get(&request.group, &request.plural, NAMESPACE, &request.name);
-            broken.extend(objects::judge(&self.owners, request, object.as_ref()).err());
+            let works = works(cluster, &request.uid);
+            broken.extend(objects::judge(&self.owners, request, object.as_ref(), works).err());
         }
         for handling in &handlings {
             broken.extend(checkpoints::judge(&self.owners, handling).err());
         }
         broken.into_iter().next()
     }
+}
+
+/// Whether a process runs in a pod that came up from a checkpoint, and is the pod's first: nothing is wrong with it.
+fn works(cluster: &Cluster, pod_uid: &str) -> bool {
+    let state = cluster.machines.lock();
+    let mut restored = state.containers.values().filter(|process| process.restored_from.is_some());
+    !pod_uid.is_empty()
+        && restored.any(|process| process.pod_uid == pod_uid && process.runs() && process.attempt == 0)
 }
 
 /// Whether the operator changed something by it. A kubelet that wrote a checkpoint stores nothing at the API server.

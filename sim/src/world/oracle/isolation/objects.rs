@@ -9,14 +9,20 @@ use serde_json::Value;
 use super::owners::{Owner, Owners};
 use crate::apiserver::{RequestRecord, Verb};
 
-/// Judges one request that changed something; `object` is what is stored under its name now.
-pub(super) fn judge(owners: &Owners, request: &RequestRecord, object: Option<&Value>) -> Result<(), String> {
+/// Judges one request that changed something; `object` is what is stored under its name now, and `works` whether a restored
+/// process runs in the pod that it is about.
+pub(super) fn judge(
+    owners: &Owners,
+    request: &RequestRecord,
+    object: Option<&Value>,
+    works: bool,
+) -> Result<(), String> {
     let RequestRecord { plural, name, verb, .. } = request;
     if *verb == Verb::DeleteCollection {
         return Err(format!("it deleted {plural} without saying which"));
     }
     match plural.as_str() {
-        "pods" => pod(owners, request, object),
+        "pods" => pod(owners, request, object, works),
         "jobs" => job(owners, request, object),
         "nodes" => checkpoint(owners, request),
         "statefulmigrations" if *verb == Verb::Delete => {
@@ -28,7 +34,7 @@ pub(super) fn judge(owners: &Owners, request: &RequestRecord, object: Option<&Va
     }
 }
 
-fn pod(owners: &Owners, request: &RequestRecord, object: Option<&Value>) -> Result<(), String> {
+fn pod(owners: &Owners, request: &RequestRecord, object: Option<&Value>, works: bool) -> Result<(), String> {
     let RequestRecord { name, verb, .. } = request;
     let Some(workload) = owners.workload_of_pod(name) else {
         return Err(format!("{verb:?} of pod {name}, which is nobody's"));
@@ -40,7 +46,8 @@ fn pod(owners: &Owners, request: &RequestRecord, object: Option<&Value>) -> Resu
     };
     match (verb, object) {
         (Verb::Delete, _) => {
-            let is_left = its.names.is_source(name) && !its.takes_down();
+            // A shadow is replaced when its process has ended, or knows nothing of the source's RAM.
+            let is_left = !its.takes_down() && (its.names.is_source(name) || works);
             if is_left && owners.others_are_under_way(workload) {
                 return Err(format!("it deleted pod {name}, and {} had not asked", its.name));
             }

@@ -147,6 +147,7 @@ fn write(verb: Verb, plural: &str, name: &str) -> RequestRecord {
         plural: plural.to_owned(),
         namespace: "default".to_owned(),
         name: name.to_owned(),
+        uid: String::new(),
         subresource: String::new(),
         user_agent: "ms2m".to_owned(),
         manager: "ms2m".to_owned(),
@@ -162,18 +163,27 @@ fn pods_bear_the_marks_of_their_own_migration_and_go_when_that_one_asks() {
             "labels": { ms2m::api::LABEL_MIGRATION_UID: uid },
             "annotations": { ms2m::api::ANNOTATION_MIGRATION_NAME: migration },
         } });
-        objects::judge(&owners(), &write(verb, "pods", name), Some(&object))
+        objects::judge(&owners(), &write(verb, "pods", name), Some(&object), false)
     };
     assert_eq!(judge(Verb::Patch, "counter-1", "uid-1", "move-1"), Ok(()));
     assert!(judge(Verb::Patch, "counter-1", "uid-0", "move").unwrap_err().contains("belongs to move-1"));
     assert_eq!(judge(Verb::Delete, "counter", "uid-0", "move"), Ok(()));
     assert!(judge(Verb::Delete, "counter-1", "uid-1", "move-1").unwrap_err().contains("had not asked"));
     assert!(judge(Verb::Delete, "somebody", "uid-0", "move").unwrap_err().contains("nobody's"));
-    let object = objects::judge(&owners(), &write(Verb::Delete, "statefulmigrations", "move"), None);
+    let object = objects::judge(&owners(), &write(Verb::Delete, "statefulmigrations", "move"), None, false);
     assert!(object.unwrap_err().contains("its user's to delete"));
     // The mark of one that is under way is not taken off.
-    let bare = objects::judge(&owners(), &write(Verb::Patch, "pods", "counter-1"), Some(&json!({})));
+    let bare = objects::judge(&owners(), &write(Verb::Patch, "pods", "counter-1"), Some(&json!({})), false);
     assert!(bare.is_err());
+}
+
+#[test]
+fn a_shadow_that_works_goes_when_its_own_migration_asks() {
+    let deleted =
+        |shadow: &str, works| objects::judge(&owners(), &write(Verb::Delete, "pods", shadow), None, works);
+    assert_eq!(deleted("counter-shadow", true), Ok(()));
+    assert_eq!(deleted("counter-1-shadow", false), Ok(()));
+    assert!(deleted("counter-1-shadow", true).unwrap_err().contains("move-1 had not asked"));
 }
 
 #[test]
@@ -187,12 +197,12 @@ fn a_job_is_its_migrations_and_names_nothing_of_another_one() {
             },
             "spec": { "args": ["--container-id", container] },
         });
-        objects::judge(&owners(), &write(Verb::Create, "jobs", "ms2m-cleanup-uid-0"), Some(&job))
+        objects::judge(&owners(), &write(Verb::Create, "jobs", "ms2m-cleanup-uid-0"), Some(&job), false)
     };
     assert_eq!(judge("containerd://container-0", "uid-0"), Ok(()));
     assert!(judge("containerd://container-1", "uid-0").unwrap_err().contains("which is move-1's"));
     assert!(judge("containerd://container-0", "uid-1").unwrap_err().contains("not owned by move alone"));
-    let all = objects::judge(&owners(), &write(Verb::DeleteCollection, "jobs", ""), None);
+    let all = objects::judge(&owners(), &write(Verb::DeleteCollection, "jobs", ""), None, false);
     assert!(all.unwrap_err().contains("without saying which"));
 }
 
