@@ -59,6 +59,23 @@ pub enum Deed {
     ShapeExchanges,
 }
 
+impl Deed {
+    /// Whether it may change something at the broker, whatever comes of it. To look, to read, to ack and to open a channel
+    /// change nothing that another client sees.
+    fn changes(&self) -> bool {
+        match self {
+            Self::OpenChannel | Self::Look | Self::Read => false,
+            Self::Declare
+            | Self::Bind { .. }
+            | Self::Unbind { .. }
+            | Self::Purge
+            | Self::Delete
+            | Self::Publish { .. }
+            | Self::ShapeExchanges => true,
+        }
+    }
+}
+
 /// What the clients of one name did.
 #[derive(Default)]
 pub(super) struct Acts {
@@ -66,6 +83,8 @@ pub(super) struct Acts {
     of: String,
     /// How many methods they called, acks included.
     calls: u64,
+    /// How many of the acts may have changed something.
+    changes: u32,
     list: Vec<Act>,
 }
 
@@ -76,6 +95,15 @@ impl Acts {
 
     pub(super) fn calls(&self) -> u64 {
         self.calls
+    }
+
+    pub(super) fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    fn keep(&mut self, act: Act) {
+        self.changes += u32::from(act.deed.changes());
+        self.list.push(act);
     }
 
     pub(super) fn since(&self, count: usize) -> Vec<Act> {
@@ -98,7 +126,7 @@ impl Broker {
         }
         self.acts.calls += 1;
         if let Some((deed, queue)) = deed_of(method) {
-            self.acts.list.push(Act { client, channel: *channel, deed, queue });
+            self.acts.keep(Act { client, channel: *channel, deed, queue });
         }
     }
 
@@ -110,7 +138,7 @@ impl Broker {
         let says = serde_json::from_slice::<Value>(&message.body).unwrap_or_default();
         let migration = says["migration"].as_str().unwrap_or_default().to_owned();
         let deed = Deed::Publish { exchange: message.exchange.clone(), migration };
-        self.acts.list.push(Act { client, channel, deed, queue: message.routing_key.clone() });
+        self.acts.keep(Act { client, channel, deed, queue: message.routing_key.clone() });
     }
 }
 
@@ -136,4 +164,29 @@ fn deed_of(method: &AMQPClass) -> Option<(Deed, String)> {
         AMQPClass::Exchange(_) => (Deed::ShapeExchanges, String::new()),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_change_something_counts() {
+        let mut acts = Acts::default();
+        let mut changes = |deed| {
+            let before = acts.changes();
+            acts.keep(Act { client: 1, channel: 1, deed, queue: "q".to_owned() });
+            acts.changes() - before
+        };
+        let (exchange, routing_key, migration) = (String::new(), String::new(), String::new());
+        let bind = Deed::Bind { exchange: exchange.clone(), routing_key: routing_key.clone() };
+        let unbind = Deed::Unbind { exchange: exchange.clone(), routing_key };
+        let publish = Deed::Publish { exchange, migration };
+        for deed in [Deed::Declare, bind, unbind, Deed::Purge, Deed::Delete, publish, Deed::ShapeExchanges] {
+            assert_eq!(changes(deed.clone()), 1, "{deed:?}");
+        }
+        for deed in [Deed::OpenChannel, Deed::Look, Deed::Read] {
+            assert_eq!(changes(deed.clone()), 0, "{deed:?}");
+        }
+    }
 }

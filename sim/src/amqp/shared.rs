@@ -157,6 +157,11 @@ impl SharedBroker {
         self.lock().acts.since(count)
     }
 
+    /// How many of the acts may have changed something: declares, binds, unbinds, purges, deletes and publishes.
+    pub fn changes(&self) -> u32 {
+        self.lock().acts.changes()
+    }
+
     /// How many methods they have called, acks included and heartbeats not.
     pub fn calls(&self) -> u64 {
         self.lock().acts.calls()

@@ -356,7 +356,7 @@ fn list_faults() -> anyhow::Result<u8> {
     for step in Step::all() {
         print(&format!("  {step}\n"))?;
     }
-    print("  write-N\n")?;
+    print("  write-N\n  act-N\n")?;
     Ok(0)
 }
 

@@ -9,6 +9,8 @@ use super::{
 };
 use crate::world::Mistake;
 
+/// More than the operator acts at the broker in a calm migration; what is tried again takes more.
+const ACTS: u32 = 24;
 /// One seed in so many tells a story besides.
 const TO_A_STORY: u8 = 9;
 
@@ -172,6 +174,7 @@ fn faults(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
         0..=5 if kind.lies_in_wait() => (*choose(rng, &steps), 0),
         0..=3 => (*choose(rng, &steps), 0),
         4 => (*choose(rng, &steps), spread_ms(rng, 5, 3_000)),
+        5 | 6 if rng.bool() => (Step::Act(rng.u32(1..=ACTS)), 0),
         5 | 6 => (Step::Write(rng.u32(1..60)), 0),
         _ => (Step::Asked, rng.u64(..20_000)),
     };

@@ -32,7 +32,7 @@ pub use fault::Fault;
 pub use file::{Found, NoPlan};
 pub use kind::FaultKind;
 pub use link::Link;
-pub use moment::{Moment, Step};
+pub use moment::{Counts, Moment, Step};
 pub use pace::Pace;
 pub use scenario::Scenario;
 pub use text::NoFault;

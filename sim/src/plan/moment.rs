@@ -65,10 +65,34 @@ pub enum Step {
     Over,
     /// The operator has written so many times to the API server, since the migration was asked for.
     Write(u32),
+    /// The operator has acted so many times at the broker, since the migration was asked for: declared, bound, unbound, purged
+    /// or deleted a queue, or published. To look, to read, to ack and to open a channel are none, so that nothing that is done
+    /// again and again while it waits shifts the numbers. It counts when it arrives, whatever comes of it.
+    Act(u32),
+}
+
+/// What the operator has done in all, or since a migration was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Its writes to the API server.
+    pub writes: u32,
+    /// Its acts at the broker.
+    pub acts: u32,
+}
+
+impl Counts {
+    /// What was done after an earlier count.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            writes: self.writes.saturating_sub(before.writes),
+            acts: self.acts.saturating_sub(before.acts),
+        }
+    }
 }
 
 impl Step {
-    /// Every step of a migration, in the order in which they come, but for its writes.
+    /// Every step of a migration, in the order in which they come, but for the operator's writes and acts.
     pub fn all() -> Vec<Self> {
         use Step as S;
         vec![
@@ -100,8 +124,8 @@ impl Step {
         ]
     }
 
-    /// Whether a migration has passed it; `writes` of the operator were counted since it was asked for.
-    pub fn is_passed(self, status: &StatefulMigrationStatus, writes: u32) -> bool {
+    /// Whether a migration has passed it; `counts` is what the operator has done since it was asked for.
+    pub fn is_passed(self, status: &StatefulMigrationStatus, counts: Counts) -> bool {
         let handover = |of: fn(&HandoverStatus) -> bool| status.handover.as_ref().is_some_and(of);
         let cleanup = status.cleanup.clone().unwrap_or_default();
         let mirror = status.mirror.as_ref();
@@ -125,7 +149,8 @@ impl Step {
             Self::ReplayDeleted => cleanup.replay_deleted,
             Self::ResumeSent => cleanup.resume_sent_at.is_some(),
             Self::Over => status.phase.is_terminal(),
-            Self::Write(count) => writes >= count,
+            Self::Write(count) => counts.writes >= count,
+            Self::Act(count) => counts.acts >= count,
         }
     }
 }

@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Fault, FaultKind, Moment, Step};
 
+/// What is before the number of the operator's write.
+const WRITE: &str = "write-";
+/// The same of its act at the broker.
+const ACT: &str = "act-";
+
 /// Why a text is no fault.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -60,7 +65,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Phase(phase) => f.pad(&format!("{phase:?}")),
-            Self::Write(count) => f.pad(&format!("write-{count}")),
+            Self::Write(count) => f.pad(&format!("{WRITE}{count}")),
+            Self::Act(count) => f.pad(&format!("{ACT}{count}")),
             step => f.pad(&words(step)),
         }
     }
@@ -70,8 +76,9 @@ impl FromStr for Step {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let write = text.strip_prefix("write-").and_then(|count| count.parse().ok()).map(Self::Write);
-        write
+        let counted = |prefix, step: fn(u32) -> Self| text.strip_prefix(prefix)?.parse().ok().map(step);
+        counted(WRITE, Self::Write)
+            .or_else(|| counted(ACT, Self::Act))
             .or_else(|| Self::all().into_iter().find(|step| step.to_string() == text))
             .ok_or_else(|| format!("there is no step {text:?}"))
     }
@@ -154,8 +161,10 @@ mod tests {
     fn every_kind_and_every_step_can_be_named() {
         for kind in FaultKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
-            let fault = Fault::new(kind, Step::Write(7));
-            assert_eq!(fault.to_string().parse(), Ok(fault));
+            for step in [Step::Write(7), Step::Act(7)] {
+                let fault = Fault::new(kind, step);
+                assert_eq!(fault.to_string().parse(), Ok(fault));
+            }
         }
         for step in Step::all() {
             assert_eq!(step.to_string().parse(), Ok(step));
@@ -171,6 +180,9 @@ mod tests {
         };
         assert_eq!(fault.to_string(), "partition:operator-broker@bound+200ms#2.1~12000ms");
         assert_eq!("partition:operator-broker@bound+200ms#2.1~12s".parse(), Ok(fault));
+        let drop = Fault::new(FaultKind::DropOperator, Step::Act(12));
+        assert_eq!("drop-operator@act-12".parse(), Ok(drop.clone()));
+        assert_eq!(serde_json::to_value(&drop).unwrap()["at"]["step"], json!({ "act": 12 }));
     }
 
     #[test]
@@ -180,6 +192,7 @@ mod tests {
             ("kill-everything@Pending", "no kind \"kill-everything\""),
             ("hold:moon@Pending", "no kind \"hold:moon\""),
             ("kill-source@Someday", "no step \"Someday\""),
+            ("kill-source@act-x", "no step \"act-x\""),
             ("kill-source@Pending+5", "no duration"),
             ("kill-source@Pending#x", "no workload"),
             ("kill-source@Pending#0.x", "no round"),

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header::USER_AGENT};
-use ms2m::kubernetes::client;
+use ms2m::{api::FIELD_MANAGER, kubernetes::client};
 use ms2m_app::io::SystemClock;
 use ms2m_counter::{
     OutputTo,
@@ -19,7 +19,7 @@ use crate::{
     apiserver::{self, ApiServer, Settings},
     kubelet::{self, Kubelet},
     network::{SimDial, serve},
-    plan::{Scenario, Workload},
+    plan::{Counts, Scenario, Workload},
 };
 
 /// Port of the simulated API server.
@@ -107,6 +107,11 @@ impl Cluster {
         pods.retain(|pod| names.is_source(&text(pod, "name")));
         pods.sort_by_key(|pod| text(pod, "deletionTimestamp"));
         pods.first().map_or_else(|| names.source(), |pod| text(pod, "name"))
+    }
+
+    /// What the operator has done so far.
+    pub fn counts(&self) -> Counts {
+        Counts { writes: self.api.writes_of(FIELD_MANAGER), acts: self.broker.changes() }
     }
 
     pub(super) fn create(&self, object: Value) {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Cluster, Names, Oracle, objects, oracle};
 use crate::{
-    plan::{Fault, Workload},
+    plan::{Counts, Fault, Workload},
     report::{Belief, MigrationReport, WorkloadReport},
 };
 
@@ -15,8 +15,8 @@ pub(super) struct Party {
     pub(super) status: StatefulMigrationStatus,
     /// The object's UID, once it was seen.
     pub(super) uid: String,
-    /// When the migration was asked for, and how often the operator had written by then.
-    pub(super) asked: Option<(Duration, u32)>,
+    /// What the operator had done when the migration was asked for, once it was.
+    pub(super) asked: Option<Counts>,
     /// The user has deleted the migration.
     pub(super) cancelled: bool,
     /// The object is gone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ms2m::api::{FIELD_MANAGER, Phase, StatefulMigrationStatus};
+use ms2m::api::{Phase, StatefulMigrationStatus};
 use turmoil::Sim;
 
 use super::{Mistake, drive::Drive, objects, party::Party};
@@ -29,8 +29,7 @@ impl Drive {
         };
         let text = format!("{} asked for", party.names.migration());
         self.cluster.create(migration);
-        let writes = self.cluster.api.writes_of(FIELD_MANAGER);
-        self.parties[index].asked = Some((sim.elapsed(), writes));
+        self.parties[index].asked = Some(self.cluster.counts());
         self.note(sim, Lane::Run, text);
     }
 

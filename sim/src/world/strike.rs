@@ -8,7 +8,6 @@ mod machines;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ms2m::api::FIELD_MANAGER;
 use turmoil::Sim;
 
 use super::{Cluster, drive::Drive, machines::Ailment, names::node, objects, oracle::Oracle};
@@ -102,14 +101,13 @@ impl Strikes {
 
 impl Drive {
     pub(super) fn strike_what_is_due(&mut self, sim: &mut Sim<'_>) {
-        let (now, writes) = (sim.elapsed(), self.cluster.api.writes_of(FIELD_MANAGER));
+        let (now, counts) = (sim.elapsed(), self.cluster.counts());
         let waiting = std::mem::take(&mut self.strikes.waiting);
         for fault in waiting {
             let party = &self.parties[fault.at.workload];
             let meant = party.asked.filter(|_| party.names.round == fault.at.round);
-            let passed = meant.is_some_and(|(_, before)| {
-                fault.at.step.is_passed(&party.status, writes.saturating_sub(before))
-            });
+            let passed =
+                meant.is_some_and(|before| fault.at.step.is_passed(&party.status, counts.since(before)));
             if passed {
                 self.strikes.due.push((now + Duration::from_millis(fault.at.after_ms), fault));
             } else {

@@ -1,4 +1,5 @@
-//! Every kind of fault at every step, and at every write of the operator, there and back, in one small scenario.
+//! Every kind of fault at every step, and at every write of the operator and every act of it at the broker, there and back, in
+//! one small scenario.
 //!
 //! ```text
 //!   column  where faults strike, and the plan that lets one strike there
@@ -166,13 +167,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{
-        column::{WRITES, WRITES_BACK},
+        column::{ACTS, ACTS_BACK, WRITES, WRITES_BACK},
         *,
     };
     use crate::plan::Step;
 
     #[test]
-    fn the_parts_together_are_every_kind_at_every_step_and_write() {
+    fn the_parts_together_are_every_kind_at_every_step_write_and_act() {
         let mut seen = BTreeSet::new();
         let kinds = FaultKind::all();
         for part in ["1/6", "2/6", "3/6", "4/6", "5/6", "6/6"] {
@@ -180,7 +181,8 @@ mod tests {
                 assert!(seen.insert(cell), "{cell:?} twice");
             }
         }
-        let columns = Step::all().len() + WRITES.count() + WRITES_BACK.count();
+        let counted = [WRITES, WRITES_BACK, ACTS, ACTS_BACK].map(Iterator::count);
+        let columns = Step::all().len() + counted.iter().sum::<usize>();
         assert_eq!(seen.len(), FaultKind::all().len() * columns);
     }
 

@@ -84,17 +84,20 @@ mod tests {
     fn a_cell_says_how_it_is_run_again() {
         let cell = || Cell { letter: '!', reason: "NoLoss: </script>".to_owned() };
         let at = |name: &str| Column::all().iter().position(|column| column.to_string() == name).unwrap();
-        let row = [(at("resumeSent"), cell()), (at("write-30"), cell()), (at("rollback-write-30"), cell())];
+        let columns = ["resumeSent", "write-30", "rollback-write-30", "act-2", "rollback-act-9"];
+        let row = columns.map(|name| (at(name), cell()));
         let matrix = Matrix { rows: [("kill-source".to_owned(), row.into())].into() };
         let page = matrix.html("cargo sim matrix").unwrap();
         for command in [
             "cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@resumeSent",
             "cargo sim run --seed 7 --fault kill-source@write-30",
             "cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@write-30",
+            "cargo sim run --seed 7 --fault kill-source@act-2",
+            "cargo sim run --seed 7 --fault cancel@stopSent --fault kill-source@act-9",
         ] {
             assert!(page.contains(&format!("\"{command}\"")), "{command}");
         }
-        assert!(page.contains("Invariants broke in 3 cells"));
+        assert!(page.contains("Invariants broke in 5 cells"));
         assert!(!page.contains("NoLoss: </script>"));
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Cell, Column, Matrix,
-    column::{CALLED_OFF_AT, WRITES, WRITES_BACK},
+    column::{ACTS, ACTS_BACK, CALLED_OFF_AT, WRITES, WRITES_BACK},
 };
 use crate::plan::Step;
 
@@ -20,6 +20,8 @@ const HEAD: &str = "\
 What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed, D deleted before it began,
 - there is nothing to strike, · the step is not passed. Written by `cargo sim matrix --bless`.
 ";
+/// How the lines begin that say which columns follow the steps.
+const THEN: &str = "  then";
 const REASONS: &str = "Why, where it did not complete:";
 /// How wide a kind's name is.
 const NAME: usize = 32;
@@ -33,12 +35,18 @@ impl Matrix {
         for (index, step) in Step::all().iter().enumerate() {
             let _ = writeln!(out, "  {:>2} {step}", index + 1);
         }
-        let (last, first_back, last_back) = (WRITES.end(), WRITES_BACK.start(), WRITES_BACK.end());
-        let _ = writeln!(
-            out,
-            "  then the operator's writes, 1 to {last}, and those on the way back of what is called off at {CALLED_OFF_AT}, \
-             {first_back} to {last_back}\n"
-        );
+        for (what, there, back) in [("writes", WRITES, WRITES_BACK), ("acts at the broker", ACTS, ACTS_BACK)]
+        {
+            let _ = writeln!(
+                out,
+                "{THEN} the operator's {what}, 1 to {}, and those on the way back of what is called off at {CALLED_OFF_AT}, \
+                 {} to {}",
+                there.end(),
+                back.start(),
+                back.end(),
+            );
+        }
+        out.push('\n');
         for (kind, row) in &self.rows {
             let mut at = 0..;
             let letters = Column::groups().map(|group| {
@@ -62,8 +70,8 @@ impl Matrix {
     pub fn parse(text: &str) -> Result<Self, NoMatrix> {
         let mut matrix = Self::default();
         let columns = Column::all();
-        let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("  then"));
-        lines.next();
+        let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with(THEN)).peekable();
+        while lines.next_if(|(_, line)| line.starts_with(THEN)).is_some() {}
         let mut reasons = false;
         for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
             let read = if line == REASONS {
@@ -128,16 +136,10 @@ impl Matrix {
     }
 }
 
-/// Columns by name; writes that follow each other as one.
+/// Columns by name; writes that follow each other as one, and acts.
 fn say(columns: &[Column]) -> String {
-    let follows = |one: &Column, next: &Column| match (one.write(), next.write()) {
-        (Some((back, number)), Some((next_back, next_number))) => {
-            (back, number + 1) == (next_back, next_number)
-        }
-        _ => false,
-    };
-    let runs = columns.chunk_by(follows).map(|run| match run {
-        [first, .., last] => format!("{first}..{}", last.write().map_or(0, |(_, number)| number)),
+    let runs = columns.chunk_by(|one, next| next.follows(*one)).map(|run| match run {
+        [first, .., last] => format!("{first}..{}", last.number().unwrap_or_default()),
         [single] => single.to_string(),
         [] => String::new(),
     });
@@ -149,8 +151,8 @@ fn hear(text: &str) -> Option<Vec<Column>> {
     for word in text.split(' ') {
         match word.split_once("..") {
             Some((first, last)) => {
-                let (back, first) = first.parse::<Column>().ok()?.write()?;
-                columns.extend((first..=last.parse().ok()?).map(|number| Column::of_write(back, number)));
+                let first = first.parse::<Column>().ok()?;
+                columns.extend((first.number()?..=last.parse().ok()?).map(|number| first.numbered(number)));
             }
             None => columns.push(word.parse().ok()?),
         }
@@ -166,6 +168,8 @@ mod tests {
         let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
         let steps = Step::all().len();
         let back = steps + WRITES.count();
+        let acts = back + WRITES_BACK.count();
+        let acts_back = acts + ACTS.count();
         let cancel = [
             (0, cell('D', "")),
             (1, cell('R', "Cancelled")),
@@ -176,6 +180,9 @@ mod tests {
             (back, cell('R', "Cancelled")),
             (back + 1, cell('R', "Cancelled")),
             (back + 3, cell('R', "Cancelled")),
+            (acts, cell('R', "Cancelled")),
+            (acts + 1, cell('R', "Cancelled")),
+            (acts_back, cell('R', "Cancelled")),
         ];
         let kill = [(0, cell('C', "")), (5, cell('·', "")), (steps + 3, cell('F', "SourceLost"))];
         Matrix {
