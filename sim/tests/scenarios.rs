@@ -169,6 +169,48 @@ fn a_memory_alarm_of_the_broker_stops_the_workload_for_its_time_and_costs_nothin
     }
 }
 
+/// A push that does not get through is tried again: by the command, then by its Job. Where it never does, the migration is rolled
+/// back; whatever is in the registry by then is taken away (`CleanEnd`).
+fn pushed_in_the_end_or_rolled_back(kind: &str, rare: &[&str]) {
+    for (lasts, outcome, reason) in [("5s", "Completed", ""), ("120s", "RolledBack", "TransferFailed")] {
+        let verdict = proven(with(&format!("{kind}@Transferring~{lasts}")));
+        let migration = &verdict.migration;
+        assert_eq!((verdict.struck, migration.outcome.as_str()), (1, outcome), "{kind} {lasts}");
+        assert!(reason.is_empty() || migration.reason == reason, "{kind} {lasts}: {migration:?}");
+        assert_eq!((verdict.lost, verdict.duplicated, verdict.reordered), (0, 0, 0), "{kind} {lasts}");
+        for point in rare {
+            assert!(verdict.reached.contains(*point), "{kind} {lasts}: {point}: {:?}", verdict.reached);
+        }
+    }
+}
+
+#[test]
+fn blobs_that_break_off_are_sent_again() {
+    pushed_in_the_end_or_rolled_back("truncate-pushes", &[]);
+}
+
+#[test]
+fn a_registry_that_takes_no_manifest_has_the_blobs_the_next_time() {
+    pushed_in_the_end_or_rolled_back("refuse-manifests", &["pushed again over blobs that were there"]);
+}
+
+/// Nobody knows the digest of the image that is there, so it is found by its tag.
+#[test]
+fn an_image_that_nobody_was_told_of_is_pushed_again_or_deleted() {
+    pushed_in_the_end_or_rolled_back(
+        "lose-push-answers",
+        &["pushed, and the answer lost", "pushed again over blobs that were there"],
+    );
+}
+
+#[test]
+fn a_transfer_that_is_killed_halfway_is_started_again_by_its_job() {
+    pushed_in_the_end_or_rolled_back(
+        "crash-transfers",
+        &["transfer killed in the middle of a push", "pushed again over blobs that were there"],
+    );
+}
+
 #[test]
 fn a_target_that_cannot_keep_up_is_cut_off_without_loss() {
     let mut scenario = Scenario::new(1);
@@ -227,7 +269,7 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::ShadowNameTaken => ("ShadowNameTaken", "delete or rename it"),
         Mistake::NoCheckpoints => ("CheckpointUnsupported", "ContainerCheckpoint"),
         Mistake::NoCriu => ("CheckpointUnsupported", "CRIU"),
-        Mistake::RefusingRegistry => ("TransferFailed", "pushSecret"),
+        Mistake::RefusingRegistry => ("TransferFailed", "give the push Secret's account the right"),
     }
 }
 

@@ -186,10 +186,16 @@ fault_kinds! {
     HangCheckpoints: lasts(200_000).lies_in_wait(),
     /// The source node's disk is full: no archive can be written.
     DiskFull: lasts(60_000).lies_in_wait(),
-    /// The registry answers pushes with 503.
+    /// The registry answers everything with 503.
     RegistryDown: lasts(5_000).lies_in_wait(),
-    /// Pushes break off in the middle.
+    /// Uploads of blobs break off in the middle, and leave nothing.
     TruncatePushes: lasts(5_000).lies_in_wait(),
+    /// The registry takes blobs, and answers manifests with 500.
+    RefuseManifests: lasts(5_000).lies_in_wait(),
+    /// The registry takes manifests, and the connection breaks before it has said so.
+    LosePushAnswers: lasts(5_000).lies_in_wait(),
+    /// Transfers are killed in the middle of a push: the blobs are there, the manifest is not.
+    CrashTransfers: lasts(5_000).lies_in_wait(),
     /// What a transfer Job reports is lost, though it has done its work.
     LoseReports: lasts(5_000).lies_in_wait(),
     /// No image can be pulled.

@@ -31,6 +31,20 @@ impl Archive {
         hash.update(self.serial.to_be_bytes());
         format!("sha256:{:x}", hash.finalize())
     }
+
+    /// One for tests, of a process without RAM.
+    #[cfg(test)]
+    pub(super) fn sample() -> Self {
+        Self {
+            container_id: "c0001-counter".to_owned(),
+            container: "counter".to_owned(),
+            pod_uid: "pod-uid".to_owned(),
+            base_image: "counter:1".to_owned(),
+            serial: 1,
+            bytes: 8_600_000,
+            snapshot: std::sync::Arc::new(()),
+        }
+    }
 }
 
 impl fmt::Debug for Archive {

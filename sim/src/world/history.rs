@@ -196,6 +196,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::SlowCheckpoints
         | K::HangCheckpoints
         | K::DiskFull
+        | K::CrashTransfers
         | K::LoseReports => vec![source_node],
         K::LoseSourceNode => vec![source_node, source],
         K::CrashTargetKubelet | K::PullsFail | K::FailRestores | K::RestoreFresh => vec![target_node],
@@ -206,7 +207,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         K::DropSource | K::CloseSourceChannels => known(&[&source, BROKER]),
         K::KillTarget | K::DeleteTarget | K::ForceDeleteTarget | K::DeleteTargetControl => vec![target],
         K::DropTarget | K::CloseTargetChannels => known(&[&target, BROKER]),
-        K::RegistryDown | K::TruncatePushes => known(&[REGISTRY]),
+        K::RegistryDown | K::TruncatePushes | K::RefuseManifests | K::LosePushAnswers => known(&[REGISTRY]),
         K::Cancel
         | K::CrashApiServer
         | K::ApiConflicts

@@ -1,13 +1,26 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Archive, Program};
 
 /// The registry, and what every node can pull from it.
+///
+/// As one that deletes no blob when asked, but collects those that no manifest names at a time of its own: they are left over
+/// from nothing, and are never collected here.
 #[derive(Default)]
 pub struct Images {
+    /// What each manifest is of, by its digest. Without its manifest there is no image.
     by_digest: BTreeMap<String, Image>,
     tags: BTreeMap<String, String>,
+    /// Checkpoint images of which layer and config are there, by the digest that the manifest has or would have.
+    blobs: BTreeSet<String>,
 }
+
+/// A manifest is refused whose blobs are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobUnknown;
 
 /// What an image holds.
 #[derive(Clone)]
@@ -26,15 +39,28 @@ impl Images {
         self.tags.insert(reference.to_owned(), digest);
     }
 
-    /// Pushes a checkpoint as `repository:tag`; the digest names its content. Pushing the same again changes nothing.
-    pub fn push(&mut self, repository: &str, tag: &str, archive: Archive) -> String {
-        let digest = archive.digest();
-        self.tags.insert(format!("{repository}:{tag}"), digest.clone());
-        self.by_digest.insert(digest.clone(), Image::Checkpoint(archive));
-        digest
+    /// Takes a checkpoint's layer and config; false when they were there already, which changes nothing.
+    pub fn take_blobs(&mut self, archive: &Archive) -> bool {
+        self.blobs.insert(archive.digest())
     }
 
-    /// Deletes a checkpoint by `repository@digest` or `repository:tag`; false when there is none.
+    /// Takes a checkpoint's manifest as `repository:tag`; the digest names its content. Doing it again changes nothing.
+    pub fn take_manifest(
+        &mut self,
+        repository: &str,
+        tag: &str,
+        archive: Archive,
+    ) -> Result<String, BlobUnknown> {
+        let digest = archive.digest();
+        if !self.blobs.contains(&digest) {
+            return Err(BlobUnknown);
+        }
+        self.tags.insert(format!("{repository}:{tag}"), digest.clone());
+        self.by_digest.insert(digest.clone(), Image::Checkpoint(archive));
+        Ok(digest)
+    }
+
+    /// Deletes a checkpoint's manifest by `repository@digest` or `repository:tag`; false when there is none. Its blobs stay.
     pub fn delete(&mut self, reference: &str) -> bool {
         let Some(digest) = self.digest_of(reference) else { return false };
         self.tags.retain(|_, tagged| *tagged != digest);
@@ -59,5 +85,35 @@ impl Images {
             Some((_, digest)) => Some(digest.to_owned()),
             None => self.tags.get(reference).cloned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPOSITORY: &str = "registry:5000/checkpoints";
+    const TAGGED: &str = "registry:5000/checkpoints:ms2m-uid";
+
+    #[test]
+    fn blobs_are_no_image_and_a_manifest_without_them_is_refused() {
+        let (mut images, archive) = (Images::default(), Archive::sample());
+        let taken = images.take_manifest(REPOSITORY, "ms2m-uid", archive.clone());
+        assert_eq!(taken, Err(BlobUnknown));
+        assert!(images.take_blobs(&archive));
+        assert!(images.pull(TAGGED).is_none() && images.checkpoints().count() == 0);
+        let digest = images.take_manifest(REPOSITORY, "ms2m-uid", archive).unwrap();
+        assert!(images.pull(TAGGED).is_some() && images.pull(&format!("{REPOSITORY}@{digest}")).is_some());
+    }
+
+    #[test]
+    fn deleting_an_image_leaves_its_blobs_for_the_next_push_of_the_same() {
+        let (mut images, archive) = (Images::default(), Archive::sample());
+        images.take_blobs(&archive);
+        let digest = images.take_manifest(REPOSITORY, "ms2m-uid", archive.clone()).unwrap();
+        assert!(images.delete(TAGGED) && !images.delete(TAGGED));
+        assert!(images.pull(&format!("{REPOSITORY}@{digest}")).is_none());
+        assert!(!images.take_blobs(&archive), "they are there");
+        assert_eq!(images.take_manifest(REPOSITORY, "ms2m-uid", archive), Ok(digest));
     }
 }

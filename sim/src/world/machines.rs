@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Archive, Images, Main, Memory,
+    Archive, Images, Main, Memory, Reached,
     transfer::{Handled, Handling, Transfer},
 };
 use crate::kubelet::Exit;
@@ -38,6 +38,8 @@ pub struct State {
     pub(super) transfers: Vec<Transfer>,
     /// What transfer Jobs did to checkpoints, in order.
     pub(super) handlings: Vec<Handling>,
+    /// Rare points that machines have reached.
+    pub(super) reached: Reached,
     pub(super) serial: u64,
 }
 
@@ -60,10 +62,16 @@ pub enum Ailment {
     DiskFull,
     /// No image is accepted, as from one who may not push.
     RefusesPushes,
-    /// Pushes are answered 503.
+    /// The registry answers everything with 503.
     RegistryDown,
-    /// Pushes break off.
+    /// Uploads of blobs break off.
     TruncatesPushes,
+    /// Manifests are answered 500.
+    RefusesManifests,
+    /// Manifests are taken, and the connections break before the answer.
+    LosesPushAnswers,
+    /// Transfers are killed when their blobs are there and their manifest is not.
+    CrashesTransfers,
     /// Nothing is read of what a transfer Job reports.
     LosesReports,
     /// No image can be pulled.

@@ -40,7 +40,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 31] = [
+const OTHERS: [&str; 34] = [
     "completed",
     "rolled back",
     "failed",
@@ -72,7 +72,17 @@ const OTHERS: [&str; 31] = [
     "output emitted again",
     "stale command ignored",
     "held message reported as a gap",
+    PUSHED_UNHEARD,
+    PUSHED_OVER_BLOBS,
+    KILLED_PUSHING,
 ];
+
+/// A manifest is stored, and whoever sent it does not hear so.
+pub(super) const PUSHED_UNHEARD: &str = "pushed, and the answer lost";
+/// An earlier push got as far as the blobs, or further.
+pub(super) const PUSHED_OVER_BLOBS: &str = "pushed again over blobs that were there";
+/// The blobs are there, and the manifest is not.
+pub(super) const KILLED_PUSHING: &str = "transfer killed in the middle of a push";
 
 /// The points that a run has reached.
 #[derive(Clone, Debug, Default)]

@@ -45,7 +45,13 @@ impl SimRuntime {
         if state.has(Ailment::RefusesPulls) {
             return Err(refused("the registry answers 503 Service Unavailable"));
         }
-        state.images.pull(image).ok_or_else(|| refused("not found in the registry"))
+        match state.images.pull(image) {
+            // Base images are on the nodes already.
+            Some(Image::Checkpoint(_)) if state.has(Ailment::RegistryDown) => {
+                Err(refused("the registry answers 503 Service Unavailable"))
+            }
+            pulled => pulled.ok_or_else(|| refused("not found in the registry")),
+        }
     }
 
     /// The program to start, its image, and the RAM to start it with.

@@ -216,6 +216,9 @@ impl Drive {
             | FaultKind::DiskFull
             | FaultKind::RegistryDown
             | FaultKind::TruncatePushes
+            | FaultKind::RefuseManifests
+            | FaultKind::LosePushAnswers
+            | FaultKind::CrashTransfers
             | FaultKind::LoseReports
             | FaultKind::PullsFail
             | FaultKind::FailRestores

@@ -1,24 +1,31 @@
 //! `ms2m transfer` in the simulation: its command line and its report, without a real registry behind them.
+//!
+//! What it does to the registry, how often it tries, and how it ends is what `ms2m::registry` does.
+
+mod clean;
+mod errand;
+mod push;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use ms2m::registry::report::{
-    ArchiveIdentity, Cleaned, ImageDeletion, Pushed, TransferFailure, TransferReason, TransferReport,
-};
+use ms2m::registry::report::TransferReport;
 use tokio::sync::watch;
 
 use super::{
-    Archive, Container, Image, Machines, Memory, Snapshot,
+    Container, Machines, Memory, Snapshot,
     machines::{Ailment, State},
+    rare::KILLED_PUSHING,
 };
 use crate::kubelet::{ContainerSpec, Exit, StartedContainer};
+use errand::Errand;
+use push::{Progress, Push};
 
-/// Start of the pod, and the push of the counter's archive: measured.
+/// Start of the pod, and the push of the counter's archive: measured. Half of it is over when the blobs are there.
 const PUSH: Duration = Duration::from_millis(550);
-
-/// A registry that is down is asked again, as the real command does.
-const ATTEMPTS: u32 = 5;
-const RETRY: Duration = Duration::from_secs(2);
+/// What a process ends with that is killed.
+const KILLED: i32 = 137;
 
 /// Whether a container runs `ms2m transfer`.
 pub(super) fn is_transfer(spec: &ContainerSpec) -> bool {
@@ -50,14 +57,18 @@ pub(super) enum Handled {
 /// A transfer that is under way.
 pub(super) struct Transfer {
     container_id: String,
-    node: String,
-    words: Vec<String>,
-    ends_at: Duration,
-    attempts: u32,
+    errand: Errand,
+    task: Task,
+    goes_on_at: Duration,
 }
 
-/// Starts it. It needs no network host: what it does to the world happens at one instant, when it ends; whether or not
-/// the kubelet that started it still lives.
+enum Task {
+    Push(Push),
+    Clean,
+}
+
+/// Starts it. It needs no network host: what it does to the world happens at an instant or two, whether or not the kubelet that
+/// started it still lives.
 pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> StartedContainer {
     let (exit, _) = watch::channel(None);
     let mut state = machines.lock();
@@ -79,152 +90,65 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
         exit,
     };
     state.containers.insert(container_id.clone(), container);
-    state.transfers.push(Transfer {
-        container_id: container_id.clone(),
-        node: node.to_owned(),
-        words: spec.command.iter().chain(&spec.args).cloned().collect(),
-        ends_at: turmoil::sim_elapsed().unwrap_or_default() + PUSH,
-        attempts: 1,
-    });
+    let errand = Errand::new(node, spec);
+    let (task, first) = match errand.value("--archive") {
+        Some(_) => (Task::Push(Push::default()), PUSH / 2),
+        None => (Task::Clean, PUSH),
+    };
+    let goes_on_at = turmoil::sim_elapsed().unwrap_or_default() + first;
+    state.transfers.push(Transfer { container_id: container_id.clone(), errand, task, goes_on_at });
     StartedContainer { container_id, pod_ip: String::new() }
 }
 
 impl Machines {
-    /// Ends the transfers that are due.
+    /// Goes on with the transfers whose time has come.
     pub(super) fn carry_out_transfers(&self, now: Duration) {
-        let ended = {
+        let ended: Vec<(String, Exit)> = {
             let mut state = self.lock();
             let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut state.transfers)
                 .into_iter()
-                .partition(|transfer| transfer.ends_at <= now);
+                .partition(|transfer| transfer.goes_on_at <= now);
             state.transfers = later;
-            let mut ended = Vec::new();
-            for transfer in due {
-                let runs = state.containers.get(&transfer.container_id).filter(|container| container.runs());
-                let Some(job_pod) = runs.map(|container| container.pod.clone()) else { continue };
-                match carry_out(&mut state, &job_pod, &transfer.node, &transfer.words) {
-                    TransferReport::Error(TransferFailure {
-                        reason: TransferReason::RegistryUnavailable,
-                        ..
-                    }) if transfer.attempts < ATTEMPTS => state.transfers.push(Transfer {
-                        ends_at: now + RETRY,
-                        attempts: transfer.attempts + 1,
-                        ..transfer
-                    }),
-                    report => ended.push((transfer.container_id, report)),
-                }
+            due.into_iter().filter_map(|transfer| transfer.go_on(&mut state, now)).collect()
+        };
+        for (container_id, exit) in ended {
+            self.exited(&container_id, exit, now);
+        }
+    }
+}
+
+impl Transfer {
+    /// How its process ends, when it does so by itself.
+    fn go_on(mut self, state: &mut State, now: Duration) -> Option<(String, Exit)> {
+        let runs = state.containers.get(&self.container_id).is_some_and(Container::runs);
+        let progress = match &mut self.task {
+            Task::Push(push) if !runs => {
+                state.reached.reach_if(push.is_halfway(), KILLED_PUSHING);
+                return None;
             }
-            ended
+            Task::Clean if !runs => return None,
+            Task::Push(push) => push.go_on(state, &self.errand),
+            Task::Clean => Progress::Ends(clean::clean(state, &self.errand)),
         };
-        for (container_id, report) in ended {
-            let code = i32::from(matches!(report, TransferReport::Error(_)));
-            let is_lost = self.lock().has(Ailment::LosesReports);
-            let message =
-                if is_lost { String::new() } else { serde_json::to_string(&report).unwrap_or_default() };
-            self.exited(&container_id, Exit { code, message }, now);
-        }
-    }
-}
-
-fn carry_out(state: &mut State, job_pod: &str, node: &str, words: &[String]) -> TransferReport {
-    match value(words, "--archive") {
-        Some(archive) => push(state, job_pod, (node, archive), words),
-        None => clean(state, job_pod, node, words),
-    }
-}
-
-fn push(state: &mut State, job_pod: &str, (node, path): (&str, &str), words: &[String]) -> TransferReport {
-    let expected = value(words, "--expect-container-id").map(without_scheme);
-    let Some(archive) = state.archives.get(&(node.to_owned(), path.to_owned())).cloned() else {
-        return failure(TransferReason::ArchiveMissing, format!("there is no archive {path} on {node}"));
-    };
-    if expected.is_some_and(|expected| expected != archive.container_id) {
-        return failure(
-            TransferReason::ArchiveIdentityMismatch,
-            format!("{path} is of {}", archive.container_id),
-        );
-    }
-    let Some((repository, tag)) = value(words, "--image").and_then(|image| image.rsplit_once(':')) else {
-        return failure(TransferReason::OptionsInvalid, "--image REPOSITORY:TAG is missing".to_owned());
-    };
-    if let Some(refused) = refusal(state, repository) {
-        return refused;
-    }
-    let digest = state.images.push(repository, tag, archive.clone());
-    state.note_handling(job_pod, Handled::Pushed(tag.to_owned()), &archive.pod_uid);
-    TransferReport::Pushed(Pushed {
-        image: format!("{repository}@{digest}"),
-        digest,
-        bytes: archive.bytes,
-        attempts: 1,
-        archive: ArchiveIdentity {
-            container_id: archive.container_id,
-            container_name: archive.container,
-            pod_uid: Some(archive.pod_uid),
-            base_image: archive.base_image,
-            checkpointed_at: None,
-        },
-        duration_ms: 150,
-    })
-}
-
-fn refusal(state: &State, repository: &str) -> Option<TransferReport> {
-    let (reason, message) = if state.has(Ailment::RefusesPushes) {
-        let say = "does not let this account push: give spec.transfer.pushSecret one that may";
-        (TransferReason::RegistryForbidden, format!("{repository} {say}"))
-    } else if state.has(Ailment::RegistryDown) {
-        (TransferReason::RegistryUnavailable, format!("{repository} answers 503 Service Unavailable"))
-    } else if state.has(Ailment::TruncatesPushes) {
-        (TransferReason::RegistryUnavailable, format!("{repository}: the connection broke during the upload"))
-    } else {
-        return None;
-    };
-    Some(failure(reason, message))
-}
-
-fn clean(state: &mut State, job_pod: &str, node: &str, words: &[String]) -> TransferReport {
-    let mut cleaned = Cleaned::default();
-    let deletes = words.iter().any(|word| word == "--delete");
-    if deletes && state.has(Ailment::RegistryDown) {
-        return failure(TransferReason::RegistryUnavailable, "the registry answers 503".to_owned());
-    }
-    if deletes && let Some(image) = value(words, "--image") {
-        if let Some(Image::Checkpoint(archive)) = state.images.pull(image) {
-            state.note_handling(job_pod, Handled::ImageDeleted, &archive.pod_uid);
-        }
-        let there = state.images.delete(image);
-        cleaned.image = Some(if there { ImageDeletion::Deleted } else { ImageDeletion::AlreadyGone });
-    }
-    if words.iter().any(|word| word == "--delete-archives")
-        && let Some(container_id) = value(words, "--container-id").map(without_scheme)
-    {
-        let is_meant = |(at, _): &(String, String), archive: &Archive| {
-            at == node && archive.container_id == container_id
+        let exit = match progress {
+            Progress::GoesOn(after) => {
+                self.goes_on_at = now + after;
+                state.transfers.push(self);
+                return None;
+            }
+            Progress::IsKilled => {
+                state.reached.reach(KILLED_PUSHING);
+                Exit { code: KILLED, message: String::new() }
+            }
+            Progress::Ends(report) => exit(state, &report),
         };
-        let meant = state.archives.extract_if(.., |place, archive| is_meant(place, archive));
-        let gone: Vec<Archive> = meant.map(|(_, archive)| archive).collect();
-        for archive in &gone {
-            state.note_handling(job_pod, Handled::ArchiveDeleted, &archive.pod_uid);
-        }
-        cleaned.archives_deleted = u32::try_from(gone.len()).unwrap_or(u32::MAX);
+        Some((self.container_id, exit))
     }
-    TransferReport::Cleaned(cleaned)
 }
 
-fn failure(reason: TransferReason, message: String) -> TransferReport {
-    TransferReport::Error(TransferFailure { reason, message })
-}
-
-/// The value of a flag, written `--flag value` or `--flag=value`.
-fn value<'a>(words: &'a [String], flag: &str) -> Option<&'a str> {
-    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix(flag)? {
-        "" => words.get(at + 1).map(String::as_str),
-        rest => rest.strip_prefix('='),
-    })
-}
-
-fn without_scheme(id: &str) -> String {
-    id.rsplit("://").next().unwrap_or(id).to_owned()
+fn exit(state: &State, report: &TransferReport) -> Exit {
+    let message = if state.has(Ailment::LosesReports) { String::new() } else { report.to_line() };
+    Exit { code: i32::from(report.exit_code()), message }
 }
 
 struct NoMemory;
