@@ -96,16 +96,18 @@ fn advance_job(store: &mut Store, key: &Key, job: &Value) {
     };
 
     let verdict = if succeeded >= number(&spec["completions"]) {
-        Some(("Complete", "CompletionsReached", "Reached expected number of succeeded pods"))
+        Some(("Complete", "CompletionsReached", "Reached expected number of succeeded pods".to_owned()))
+    } else if let Some(message) = pods.iter().find_map(|(_, pod)| final_failure(spec, pod)) {
+        Some(("Failed", "PodFailurePolicy", message))
     } else if deadline.is_some_and(|deadline| now.duration_since(started) >= deadline) {
-        Some(("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
+        Some(("Failed", "DeadlineExceeded", "Job was active longer than specified deadline".to_owned()))
     } else if failed + restarts > number(&spec["backoffLimit"]) {
-        Some(("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"))
+        Some(("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit".to_owned()))
     } else {
         None
     };
     if let Some((kind, reason, message)) = verdict {
-        finish(store, key, kind, reason, message);
+        finish(store, key, kind, reason, &message);
         for pod in active {
             pods::delete(store, &pod);
         }
@@ -131,6 +133,31 @@ fn advance_job(store: &mut Store, key: &Key, job: &Value) {
         job["status"]["active"] = json!(running);
         job["status"]["ready"] = json!(ready);
     });
+}
+
+/// What is said of a failed pod whose exit code is one that the Job's policy fails it for at once. Of a policy's rules only those
+/// of this form are known.
+fn final_failure(spec: &Value, pod: &Value) -> Option<String> {
+    if phase(pod) != "Failed" {
+        return None;
+    }
+    let ends = items(&pod["status"]["containerStatuses"]).iter().filter_map(|status| {
+        Some((status["name"].as_str()?, status["state"]["terminated"]["exitCode"].as_i64()?))
+    });
+    let ends: Vec<(&str, i64)> = ends.filter(|(_, code)| *code != 0).collect();
+    items(&spec["podFailurePolicy"]["rules"]).iter().enumerate().find_map(|(index, rule)| {
+        let codes = &rule["onExitCodes"];
+        if rule["action"] != "FailJob" || codes["operator"] != "In" {
+            return None;
+        }
+        let named = |name: &str| codes["containerName"].is_null() || codes["containerName"] == name;
+        let meant = |code: i64| items(&codes["values"]).iter().any(|value| *value == code);
+        let (name, code) = ends.iter().find(|(name, code)| named(name) && meant(*code))?;
+        let (namespace, pod) = (meta(pod, "namespace"), meta(pod, "name"));
+        Some(format!(
+            "Container {name} for pod {namespace}/{pod} failed with exit code {code} matching FailJob rule at index {index}"
+        ))
+    })
 }
 
 fn restarts_of(pod: &Value) -> i64 {

@@ -97,6 +97,27 @@ async fn a_failed_pod_is_replaced_after_a_back_off_until_the_limit_is_reached() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_that_the_policy_calls_final_is_not_tried_again() {
+    let policy = |container: &str, code: u8| {
+        let codes = json!({ "containerName": container, "operator": "In", "values": [code] });
+        json!({ "backoffLimit": 0, "podFailurePolicy": { "rules": [{ "action": "FailJob", "onExitCodes": codes }] } })
+    };
+    for (container, code, fails_by) in [
+        ("transfer", 1, "PodFailurePolicy"),
+        ("transfer", 75, "BackoffLimitExceeded"),
+        ("other", 1, "BackoffLimitExceeded"),
+    ] {
+        let server = server();
+        create(&server, policy(container, code)).await;
+        let pod = next_pod(&server).await;
+        end(&server, &pod, "Failed").await;
+        let reason = eventually("the Job has failed", || condition(&the_job(&server), "Failed")).await;
+        assert_eq!(reason, fails_by, "{container} {code}");
+        assert_eq!(the_job(&server)["status"]["failed"], 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_takes_too_long_fails_and_its_pod_is_told_to_go() {
     let server = server();
     create(&server, json!({ "activeDeadlineSeconds": 30 })).await;
