@@ -11,7 +11,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     tell(&mut Teller { rng, workload, round })
 }
 
-const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 16] = [
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 17] = [
     fenced_and_back,
     nobody_cleans_up,
     late_stop,
@@ -28,6 +28,7 @@ const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 16] = [
     begun_past_the_replay_queue,
     evicted,
     checkpoint_hangs,
+    half_an_image,
 ];
 
 /// Whom a story is about.
@@ -239,6 +240,20 @@ fn checkpoint_hangs(teller: &mut Teller<'_>) -> Vec<Fault> {
             (teller.one(&[FaultKind::Cancel, FaultKind::CrashOperator]), teller.rng.u64(..60_000));
         let lasts_ms = if kind.lasts() { teller.rng.u64(500..20_000) } else { 0 };
         faults.push(teller.fault(kind, Step::Phase(Phase::Checkpointing), after_ms, lasts_ms));
+    }
+    faults
+}
+
+/// The registry has blobs without a manifest, or an image whose digest nobody was told, when the push is tried again or the
+/// migration is called off.
+fn half_an_image(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let transferring = Step::Phase(Phase::Transferring);
+    let kind =
+        teller.one(&[FaultKind::LosePushAnswers, FaultKind::CrashTransfers, FaultKind::RefuseManifests]);
+    let (lasts_ms, cancelled_ms) = (teller.rng.u64(600..20_000), teller.rng.u64(300..15_000));
+    let mut faults = vec![teller.fault(kind, transferring, 0, lasts_ms)];
+    if teller.rng.bool() {
+        faults.push(teller.fault(FaultKind::Cancel, transferring, cancelled_ms, 0));
     }
     faults
 }

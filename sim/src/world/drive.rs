@@ -262,7 +262,9 @@ impl Drive {
         (verdict.struck, verdict.in_vain) = (self.strikes.struck(), self.strikes.in_vain());
         (0..self.parties.len()).for_each(|index| self.reach_at_the_end_of(index));
         let of_machines = self.cluster.machines.lock().reached.take();
-        of_machines.into_iter().for_each(|point| self.reached.reach(point));
+        for point in of_machines {
+            self.reached.reach(point);
+        }
         verdict.reached = self.reached.take();
         verdict
     }

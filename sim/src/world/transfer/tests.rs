@@ -124,10 +124,10 @@ fn what_is_there_after_each_fault_that_stays_and_how_the_command_ends() {
 fn a_step_is_tried_four_times_within_two_seconds() {
     let machines = machines(&[Ailment::TruncatesPushes]);
     let container = push(&machines);
-    let last = PUSH / 2 + Duration::from_millis(250 + 500 + 1_000);
-    until(&machines, last - Duration::from_millis(1));
+    let before = PUSH / 2 + Duration::from_millis(250 + 500 + 999);
+    until(&machines, before);
     assert!(machines.lock().containers[&container].runs());
-    until(&machines, last);
+    until(&machines, before + Duration::from_millis(1));
     assert_eq!(ended(&machines, &container).0, 75);
 }
 
