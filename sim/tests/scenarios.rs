@@ -204,6 +204,16 @@ fn an_image_that_nobody_was_told_of_is_pushed_again_or_deleted() {
 }
 
 #[test]
+fn an_image_that_nobody_was_told_of_is_reported_where_the_registry_is_down_for_good() {
+    let down = "registry-down@RollingBack~300s".parse().expect("the fault is well written");
+    let verdict = proven(with("lose-push-answers@Transferring~120s").with(down));
+    let migration = &verdict.migration;
+    assert_eq!((migration.outcome.as_str(), migration.reason.as_str()), ("RolledBack", "TransferFailed"));
+    let left = "checkpoint left behind, and said so";
+    assert!(verdict.struck == 2 && verdict.reached.contains(left), "{:?}", verdict.reached);
+}
+
+#[test]
 fn a_transfer_that_is_killed_halfway_is_started_again_by_its_job() {
     pushed_in_the_end_or_rolled_back(
         "crash-transfers",

@@ -6,7 +6,7 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect, shadow};
 use crate::{
     api::{Phase, reason},
-    protocol::{JobView, Life, PodView, draft::RETRY},
+    protocol::{JobView, Life, PodView, draft::RETRY, names},
 };
 
 /// How long `RESUME` may stay unanswered before it is said again.
@@ -185,8 +185,13 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
 fn leave_checkpoint(draft: &mut Draft<'_>, why: &str) {
     let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
     let node = draft.status.source.as_ref().map(|source| source.node.clone()).unwrap_or_default();
-    let archive = checkpoint.archive.unwrap_or_else(|| "none known".to_owned());
-    let image = checkpoint.image.unwrap_or_else(|| "none known".to_owned());
+    let unknown = || "none known".to_owned();
+    // A push that nobody heard the end of may have stored it.
+    let repository = &draft.migration.spec.transfer.repository;
+    let unheard = || format!("{repository}:{}, if there is one", names::image_tag(draft.migration.uid));
+    let image =
+        checkpoint.image.or_else(|| checkpoint.archive.is_some().then(unheard)).unwrap_or_else(unknown);
+    let archive = checkpoint.archive.unwrap_or_else(unknown);
     let message = format!(
         "checkpoint not deleted ({why}): it holds the process's memory, so remove archive {archive} on node {node} and image {image}"
     );

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     api::{
-        Abort, CheckpointStatus, ConditionStatus, HandoverStatus, NUMBER_MAX, OnDeadline, Phase,
-        PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
+        Abort, CheckpointStatus, CleanupProgress, ConditionStatus, HandoverStatus, NUMBER_MAX, OnDeadline,
+        Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
     },
-    protocol::{Effect, Migration, Observation, PodFacts, PodView, QueueView, decide},
+    protocol::{Effect, JobView, Migration, Observation, PodFacts, PodView, QueueView, decide, names},
 };
 
 fn world_at_epoch(epoch: u64) -> World {
@@ -90,6 +90,28 @@ fn a_checkpoint_that_nobody_was_told_of_is_deleted() {
         assert!(!script.world.archive, "effect {at}: {:?}", script.status.outcome);
     }
     assert!(unheard > 0, "every answer was heard");
+}
+
+/// A push whose answer was lost leaves an image of unknown digest, which holds the process's memory.
+#[test]
+fn an_image_that_may_be_left_is_named_by_its_tag() {
+    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
+    for (archive, named) in [(Some("/checkpoints/a.tar".to_owned()), true), (None, false)] {
+        let status = StatefulMigrationStatus {
+            phase: Phase::RollingBack,
+            phase_transitions: vec![PhaseTransition { phase: Phase::RollingBack, at: now }],
+            source: Some(SourceStatus { uid: SOURCE.into(), ..Default::default() }),
+            checkpoint: Some(CheckpointStatus { archive, ..Default::default() }),
+            cleanup: Some(CleanupProgress { shadow_gone: true, job_gone: true, ..Default::default() }),
+            ..Default::default()
+        };
+        let failed = JobView::Failed { reason: "RegistryUnavailable".into(), message: "503".into() };
+        let seen = Observation { cleanup_job: Some(failed), ..Default::default() };
+        let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
+        let left = decision.status.cleanup.unwrap().checkpoint_left.expect("it is left");
+        let tagged = format!("{}:{}", spec().transfer.repository, names::image_tag(MIGRATION));
+        assert_eq!(left.contains(&tagged), named, "{left}");
+    }
 }
 
 #[test]
