@@ -1,5 +1,5 @@
 use crate::seeded_bug::{self, SeededBug};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
@@ -48,6 +48,7 @@ pub struct Publisher {
     dial: Arc<dyn Dial>,
     producer: String,
     seq: u64,
+    headers: BTreeMap<String, String>,
     line: Option<(Connection, Channel)>,
 }
 
@@ -65,7 +66,13 @@ impl Publisher {
     /// A producer that has not published yet.
     pub fn new(config: PublisherConfig, dial: Arc<dyn Dial>, entropy: &dyn Entropy) -> Self {
         let (producer, seq) = config.durable.clone().unwrap_or_else(|| (entropy.token(), 0));
-        Self { config, dial, producer, seq, line: None }
+        Self { config, dial, producer, seq, headers: BTreeMap::new(), line: None }
+    }
+
+    /// The same with headers that every message has besides its identity: a headers exchange goes by them.
+    #[must_use]
+    pub fn with_headers(self, headers: BTreeMap<String, String>) -> Self {
+        Self { headers, ..self }
     }
 
     /// The producer's id.
@@ -106,6 +113,9 @@ impl Publisher {
         }
         let Some((_, channel)) = &self.line else { return Err(Failure::Timeout) };
         let mut headers = FieldTable::default();
+        for (name, value) in &self.headers {
+            headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
+        }
         headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(id.producer.as_str().into()));
         headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(i64::try_from(id.seq).unwrap_or(i64::MAX)));
         let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);

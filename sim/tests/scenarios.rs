@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ms2m::api::Phase;
 use ms2m_sim::{
-    plan::{Fault, FaultKind, Owner, Plan, Scenario, Step, Workload},
+    plan::{Bound, ExchangeKind, Fault, FaultKind, Owner, Plan, QueueKind, Scenario, Shape, Step, Workload},
     report::Verdict,
     world::{Mistake, Tracing, run},
 };
@@ -79,6 +79,7 @@ fn faults_end_as_they_should() {
     let others = [
         ("fail-checkpoint@Pending", "Completed"),
         ("lose-acknowledgement@write-20", "Completed"),
+        ("drop-operator@act-8", "Completed"),
         ("compact-history@Transferring", "Completed"),
         ("lagging-api@Pending~20s", "Completed"),
         ("stale-watch@Transferring~20s", "Completed"),
@@ -324,4 +325,66 @@ fn what_has_an_owner_is_refused_and_works_on() {
         assert_eq!((deleted.struck, deleted.migration.outcome.as_str()), (1, "RolledBack"));
         assert!(deleted.excuse.is_some() && deleted.applied > 0, "{deleted:#?}");
     }
+}
+
+/// Two workloads of one shape, which share an exchange where that tells them apart: a replay queue that is bound with less
+/// than the primary queue has gets the other one's messages, too. Once nothing breaks, and once each of the faults.
+fn moved_with(shape: Shape, faults: &[&str]) {
+    let mut scenario = Scenario { nodes: 3, ..Scenario::new(1) };
+    scenario.workloads = (0..2)
+        .map(|index| Workload { source: index, target: index + 1, shape, ..Workload::default() })
+        .collect();
+    for fault in std::iter::once(None).chain(faults.iter().copied().map(Some)) {
+        let mut plan = Plan::from(scenario.clone());
+        plan.faults = fault.iter().map(|text| text.parse().expect("the fault is well written")).collect();
+        let verdict = proven(plan);
+        assert_eq!(verdict.struck, usize::from(fault.is_some()), "{shape:?}");
+        let ends = if fault == Some("cancel@stopSent") { "RolledBack" } else { "Completed" };
+        let outcomes: Vec<&str> = verdict.workloads.iter().map(|w| w.migration.outcome.as_str()).collect();
+        assert_eq!(outcomes, [ends, "Completed"], "{shape:?} {fault:?}");
+        assert_eq!((verdict.lost, verdict.duplicated, verdict.reordered), (0, 0, 0), "{shape:?} {fault:?}");
+        assert!(verdict.published > 50 && verdict.applied >= verdict.published, "{shape:?} {fault:?}");
+    }
+}
+
+#[test]
+fn a_queue_is_moved_whatever_the_kind_of_its_exchange() {
+    for exchange in ExchangeKind::ALL {
+        moved_with(
+            Shape { exchange, ..Shape::default() },
+            &["crash-broker@Replaying", "kill-source@Transferring"],
+        );
+    }
+}
+
+#[test]
+fn a_queue_with_two_bindings_to_one_exchange_is_moved() {
+    for exchange in [ExchangeKind::Topic, ExchangeKind::Headers] {
+        let shape = Shape { exchange, bound: Bound::Twice, ..Shape::default() };
+        moved_with(shape, &["kill-source@Transferring"]);
+    }
+}
+
+#[test]
+fn a_queue_that_is_bound_to_two_exchanges_is_moved() {
+    for exchange in [ExchangeKind::Direct, ExchangeKind::Fanout] {
+        let shape = Shape { exchange, bound: Bound::ToTwo, ..Shape::default() };
+        moved_with(shape, &["cancel@stopSent"]);
+    }
+}
+
+#[test]
+fn a_quorum_queue_with_a_single_active_consumer_is_moved() {
+    let faults = [
+        "crash-broker@Replaying",
+        "kill-source@Transferring",
+        "kill-target@pointOfNoReturn",
+        "cancel@stopSent",
+    ];
+    moved_with(Shape { queue: QueueKind::Quorum, ..Shape::default() }, &faults);
+}
+
+#[test]
+fn a_queue_with_an_exchange_for_dead_letters_is_moved() {
+    moved_with(Shape { dead_letters: true, ..Shape::default() }, &["drop-source@Restoring"]);
 }

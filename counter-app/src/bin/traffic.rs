@@ -1,7 +1,7 @@
 //! The traffic generator: publishes at a set rate, and writes down what the broker has confirmed.
 #![forbid(unsafe_code)]
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -71,7 +71,8 @@ async fn main() -> anyhow::Result<()> {
         (None, None) => Until::Stopped,
     };
     let (producers, rate, padding) = (arguments.producers, arguments.rate, arguments.padding);
-    let config = TrafficConfig { uri, exchange, routing_key, producers, rate, padding, until };
+    let (routing_keys, headers) = (vec![routing_key], BTreeMap::new());
+    let config = TrafficConfig { uri, exchange, routing_keys, headers, producers, rate, padding, until };
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async {

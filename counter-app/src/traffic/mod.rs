@@ -3,7 +3,7 @@
 mod producer;
 mod record;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use lapin::uri::AMQPUri;
@@ -22,8 +22,10 @@ pub struct TrafficConfig {
     pub uri: AMQPUri,
     /// Exchange to publish to.
     pub exchange: String,
-    /// Routing key of every message.
-    pub routing_key: String,
+    /// Routing keys: each message of a producer has the next one.
+    pub routing_keys: Vec<String>,
+    /// What every message has as headers besides its identity.
+    pub headers: BTreeMap<String, String>,
     /// How many producers, each with one connection and one message under way.
     pub producers: u32,
     /// Messages per second, of all producers together.
@@ -105,8 +107,16 @@ mod tests {
     use super::*;
 
     fn config(producers: u32, rate: f64, until: Until) -> TrafficConfig {
-        let (exchange, routing_key) = ("work".to_owned(), "work".to_owned());
-        TrafficConfig { uri: AMQPUri::default(), exchange, routing_key, producers, rate, padding: 0, until }
+        TrafficConfig {
+            uri: AMQPUri::default(),
+            exchange: "work".to_owned(),
+            routing_keys: vec!["work".to_owned()],
+            headers: BTreeMap::new(),
+            producers,
+            rate,
+            padding: 0,
+            until,
+        }
     }
 
     #[test]

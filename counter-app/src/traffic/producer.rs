@@ -30,7 +30,9 @@ pub async fn run_producer(
         exchange: config.exchange.clone(),
         durable: Some((producer.clone(), 0)),
     };
-    let mut publisher = Publisher::new(publisher, dial, entropy.as_ref());
+    let mut publisher =
+        Publisher::new(publisher, dial, entropy.as_ref()).with_headers(config.headers.clone());
+    let mut keys = config.routing_keys.iter().cycle();
     let first = tokio::time::Instant::now() + config.spacing() * (index + 1);
     let mut ticks = tokio::time::interval_at(first, config.period());
     let padding = " ".repeat(config.padding);
@@ -41,10 +43,11 @@ pub async fn run_producer(
             _ = stopped.wait_for(|stopped| *stopped) => return,
             _ = ticks.tick() => {}
         }
+        let key = keys.next().map_or("", String::as_str);
         let value = value_of(index, seq);
         record.sending(&MessageId { producer: producer.clone(), seq }, value);
         let body = format!(r#"{{"value":{value}}}{padding}"#);
-        let done = publisher.publish(&config.routing_key, body.as_bytes()).await;
+        let done = publisher.publish(key, body.as_bytes()).await;
         record.confirmed(&done.id, value, done.attempts);
     }
 }

@@ -106,7 +106,8 @@ impl<'a> Drive<'a> {
         let config = TrafficConfig {
             uri: servers::amqp_url().parse().map_err(anyhow::Error::msg)?,
             exchange: objects::EXCHANGE.to_owned(),
-            routing_key: objects::ROUTING_KEY.to_owned(),
+            routing_keys: vec![objects::ROUTING_KEY.to_owned()],
+            headers: Default::default(),
             producers: self.options.producers,
             rate: self.options.rate,
             padding: 0,

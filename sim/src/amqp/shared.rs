@@ -19,6 +19,7 @@ use super::{
     queue::Queue,
     routing::{Binding, Destination, Exchange},
     session::Session,
+    settings::Settings,
     view::{BindingView, QueueSnapshot},
 };
 use crate::report::Letter;
@@ -172,10 +173,14 @@ impl SharedBroker {
         self.lock().management_requests
     }
 
-    /// Adds a binding, past the network.
+    /// Adds a binding, past the network; its arguments are texts.
     pub fn bind(&self, binding: &BindingView) {
-        let BindingView { exchange, queue, routing_key } = binding.clone();
-        self.lock().bind(bound(exchange, queue, routing_key));
+        let BindingView { exchange, queue, routing_key, arguments } = binding.clone();
+        let mut table = FieldTable::default();
+        for (name, value) in arguments {
+            table.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+        self.lock().bind(Binding { arguments: table, ..bound(exchange, queue, routing_key) });
     }
 
     /// From now on publishes are routed but not confirmed, or confirmed again.
@@ -188,14 +193,25 @@ impl SharedBroker {
     /// Puts an exchange there, and a durable queue bound to it, past the network: for the set-up of a scenario.
     pub fn provide(&self, exchange: &str, kind: &str, queue: &str, routing_key: &str) {
         self.provide_queue(queue);
-        let mut broker = self.lock();
-        broker.exchanges.entry(exchange.to_owned()).or_insert_with(|| Exchange::durable(kind));
-        broker.bind(bound(exchange.to_owned(), queue.to_owned(), routing_key.to_owned()));
+        self.provide_exchange(exchange, kind);
+        self.lock().bind(bound(exchange.to_owned(), queue.to_owned(), routing_key.to_owned()));
+    }
+
+    /// Puts a durable exchange there, unless one of that name is.
+    pub fn provide_exchange(&self, exchange: &str, kind: &str) {
+        self.lock().exchanges.entry(exchange.to_owned()).or_insert_with(|| Exchange::durable(kind));
     }
 
     /// Puts a durable queue there that only the default exchange feeds.
     pub fn provide_queue(&self, queue: &str) {
-        self.lock().create_queue(queue, Queue { durable: true, ..Queue::default() });
+        self.provide_queue_with(queue, FieldTable::default(), false);
+    }
+
+    /// The same with arguments, and perhaps gone with its last consumer.
+    pub fn provide_queue_with(&self, queue: &str, arguments: FieldTable, auto_delete: bool) {
+        let settings = Settings::of(&arguments, queue).expect("the scenario's own arguments are valid");
+        let made = Queue { durable: true, auto_delete, arguments, settings, ..Queue::default() };
+        self.lock().create_queue(queue, made);
     }
 
     /// Producer and sequence of every ready message of a queue, in order; what carries none is left out.

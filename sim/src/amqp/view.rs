@@ -1,3 +1,7 @@
+use std::collections::BTreeMap;
+
+use amq_protocol::types::{AMQPValue, ShortString};
+
 use super::{broker::Broker, queue::Queue};
 
 /// A queue as an oracle sees it.
@@ -31,6 +35,16 @@ pub struct BindingView {
     pub queue: String,
     /// The routing key.
     pub routing_key: String,
+    /// Its arguments; what is no text is written as it is debugged.
+    pub arguments: BTreeMap<String, String>,
+}
+
+fn words((name, value): (&ShortString, &AMQPValue)) -> (String, String) {
+    let value = match value {
+        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        other => format!("{other:?}"),
+    };
+    (name.to_string(), value)
 }
 
 impl Broker {
@@ -55,6 +69,7 @@ impl Broker {
                 exchange: binding.exchange.clone(),
                 queue: binding.destination.queue()?.to_owned(),
                 routing_key: binding.routing_key.clone(),
+                arguments: binding.arguments.inner().iter().map(words).collect(),
             })
         };
         let mut bindings: Vec<BindingView> = self.bindings.iter().filter_map(view).collect();

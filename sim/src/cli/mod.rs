@@ -45,7 +45,7 @@ enum Task {
     Run(RunArgs),
     /// Run many seeds, each with its own scenario and faults, each in a process of its own
     Sweep(SweepArgs),
-    /// Every kind of fault at every step and every write of the operator; an outcome that is not the committed one is an
+    /// Every kind of fault at every step and every write and act of the operator; an outcome that is not the committed one is an
     /// error
     Matrix(MatrixArgs),
     /// Make a plan that breaks something as small as it can be, and still breaks the same

@@ -1,7 +1,7 @@
 use std::io;
 
 use super::{Class, Outcome};
-use crate::plan::{Fault, Knobs, Pace, Plan, Workload};
+use crate::plan::{Fault, Knobs, Pace, Plan, Shape, Workload};
 
 /// Makes a plan that breaks something smaller, as long as it breaks the same.
 #[derive(Debug)]
@@ -154,6 +154,7 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
         ("no delay", each(|workload| workload.delay_ms = 0)),
         ("usual prefetch", each(|workload| workload.prefetch = 16)),
         ("usual work", each(|workload| workload.work_us = 4_000)),
+        ("the usual queue", each(|workload| workload.shape = Shape::default())),
         ("one producer", each(|workload| workload.producers = 1)),
         (
             "fewer messages",

@@ -5,7 +5,8 @@ use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
 use super::{
-    Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, Scenario, Step, Workload, directed, story,
+    Bound, ExchangeKind, Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, QueueKind, Scenario,
+    Shape, Step, Workload, directed, story,
 };
 use crate::world::Mistake;
 
@@ -52,9 +53,14 @@ impl Scenario {
         for workload in &mut workloads {
             workload.toleration_s = tolerations.bool().then(|| tolerations.u32(1..=30));
         }
+        let mut shapes = generator(seed, 9);
+        if shapes.bool() {
+            workloads.iter_mut().for_each(|workload| workload.shape = shape(&mut shapes));
+        }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {
             (workloads[0].rounds, workloads[0].owner) = (1, None);
+            workloads[0].shape = Shape::default();
         }
         Self {
             seed,
@@ -112,6 +118,7 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         rounds: if count > 4 { 1 } else { *choose(rng, &[1, 1, 1, 1, 1, 1, 2, 2, 3]) },
         owner: None,
         toleration_s: None,
+        shape: Shape::default(),
         knobs: knobs(rng),
     }
 }
@@ -163,6 +170,15 @@ fn pace(rng: &mut Rng) -> Pace {
         freeze_ms: spread_ms(rng, 5, 2_000),
         write_ms: spread_ms(rng, 10, 4_000),
         segment_bytes: *choose(rng, &[None, None, Some(256), Some(536), Some(1_460), Some(16_384)]),
+    }
+}
+
+fn shape(rng: &mut Rng) -> Shape {
+    Shape {
+        exchange: *choose(rng, &ExchangeKind::ALL),
+        bound: *choose(rng, &Bound::ALL),
+        queue: *choose(rng, &QueueKind::ALL),
+        dead_letters: rng.bool(),
     }
 }
 
@@ -231,6 +247,26 @@ mod tests {
         let (one, other) = (Plan::random(5), Plan::random(6));
         assert_ne!(one.scenario, other.scenario);
         assert_eq!(one.scenario, Scenario::random(5));
+    }
+
+    #[test]
+    fn every_shape_comes_up_and_half_of_the_worlds_are_as_usual() {
+        let scenarios: Vec<Scenario> = (0..4_000).map(Scenario::random).collect();
+        let shapes: Vec<Shape> = scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.workloads)
+            .map(|workload| workload.shape)
+            .collect();
+        let exchanges: BTreeSet<ExchangeKind> = shapes.iter().map(|shape| shape.exchange).collect();
+        assert_eq!(exchanges, ExchangeKind::ALL.into());
+        let bound: BTreeSet<Bound> = shapes.iter().map(|shape| shape.bound).collect();
+        assert_eq!(bound, Bound::ALL.into());
+        let queues: BTreeSet<QueueKind> = shapes.iter().map(|shape| shape.queue).collect();
+        assert_eq!(queues, QueueKind::ALL.into());
+        assert!(shapes.iter().any(|shape| shape.dead_letters));
+        let is_usual = |scenario: &&Scenario| scenario.workloads.iter().all(|w| w.shape == Shape::default());
+        let usual = scenarios.iter().filter(is_usual).count();
+        assert!((1_900..2_300).contains(&usual), "{usual}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //!   scenario   cluster and workloads: rates, sizes, deadlines           drawn from the seed
 //!     pace     how fast the parties are, how often they look
+//!     shape    exchange, bindings and queue of a workload
 //!   fault      what breaks, when, for how long                          drawn from the seed, by another generator
 //!     kind     what it is
 //!     moment   at which step of which migration, or at what time
@@ -22,6 +23,7 @@ mod link;
 mod moment;
 mod pace;
 mod scenario;
+mod shape;
 mod story;
 mod text;
 mod workload;
@@ -35,6 +37,7 @@ pub use link::Link;
 pub use moment::{Counts, Moment, Step};
 pub use pace::Pace;
 pub use scenario::Scenario;
+pub use shape::{Bound, ExchangeKind, QueueKind, Shape};
 pub use text::NoFault;
 pub use workload::{Knobs, Owner, Workload};
 

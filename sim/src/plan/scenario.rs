@@ -76,10 +76,13 @@ impl Scenario {
             let (least, most) = LATENCY_US.into_inner();
             return Err(format!("a latency of {} µs: it must be {least} to {most}", self.latency_us_max));
         }
-        let is_single = |workload: &Workload| workload.rounds == 1 && workload.owner.is_none();
+        let is_single = |workload: &Workload| {
+            workload.rounds == 1 && workload.owner.is_none() && workload.shape.is_usual()
+        };
         if self.mistake.is_some() && !(self.workloads.len() == 1 && self.workloads.iter().all(is_single)) {
             return Err(
-                "a mistake is made with one workload, of one migration and without an owner".to_owned()
+                "a mistake is made with one workload, of one migration, without an owner, and of the usual shape"
+                    .to_owned()
             );
         }
         self.pace.check()?;

@@ -3,6 +3,8 @@ use std::time::Duration;
 use ms2m::api::OnDeadline;
 use serde::{Deserialize, Serialize};
 
+use super::Shape;
+
 /// A pod with its queue and its publishers, and how it is migrated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct Workload {
     /// How long its pod tolerates that its node is lost, in seconds; five minutes where nothing is said, as in every cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toleration_s: Option<u32>,
+    /// Its queue, and how messages get into it.
+    #[serde(default, skip_serializing_if = "Shape::is_usual")]
+    pub shape: Shape,
     /// What the migration's spec says.
     #[serde(default)]
     pub knobs: Knobs,
@@ -150,6 +155,7 @@ impl Default for Workload {
             rounds: 1,
             owner: None,
             toleration_s: None,
+            shape: Shape::default(),
             knobs: Knobs::default(),
         }
     }

@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use http::{HeaderValue, header::USER_AGENT};
+use lapin::uri::AMQPUri;
 use ms2m::{api::FIELD_MANAGER, kubernetes::client};
 use ms2m_app::io::SystemClock;
 use ms2m_counter::{
@@ -12,7 +14,11 @@ use tokio::sync::watch;
 use turmoil::Sim;
 
 use super::{
-    CounterProgram, Machines, Mistake, Names, SimRuntime, names::node, objects, operator::SkewedClock,
+    CounterProgram, Machines, Mistake, Names, SimRuntime,
+    names::node,
+    objects,
+    operator::SkewedClock,
+    routes::{self, Route, Routes},
 };
 use crate::{
     amqp::{self, SharedBroker},
@@ -120,7 +126,7 @@ impl Cluster {
 
     /// What a workload needs.
     fn provide(&self, names: Names, workload: &Workload, mistake: Option<Mistake>) {
-        self.broker.provide(objects::EXCHANGE, "topic", &names.queue(), &names.routing_key());
+        Routes::of(names, workload.shape).provide(&self.broker);
         self.broker.provide(&names.results(), "fanout", &names.results(), "");
         let counter = CounterProgram {
             amqp_url: objects::AMQP_URL.to_owned(),
@@ -205,24 +211,19 @@ impl Cluster {
         let Traffic { record, finished } = self.traffic[names.index].clone();
         let (stop, workload) = (self.stop_traffic.clone(), workload.clone());
         sim.host(names.traffic(), move || {
-            let (record, mut stop, finished) = (record.clone(), stop.subscribe(), finished.clone());
-            let (producers, rate, padding) = (workload.producers, workload.rate, workload.padding);
+            let (record, stop, finished) = (record.clone(), stop.clone(), finished.clone());
+            let configs = traffic(names, &workload);
             async move {
-                let config = TrafficConfig {
-                    uri: objects::AMQP_URL.parse()?,
-                    exchange: objects::EXCHANGE.to_owned(),
-                    routing_key: names.routing_key(),
-                    producers,
-                    rate,
-                    padding,
-                    until: Until::Stopped,
-                };
-                let stopped = async move {
-                    // A sender that is gone stops the traffic, too.
-                    let _ = stop.wait_for(|stop| *stop).await;
-                };
-                let entropy = Arc::new(ms2m_app::io::OsEntropy);
-                run_traffic(config, Arc::new(SimDial), entropy, record, stopped).await;
+                let traffic = configs?.into_iter().map(|config| {
+                    let (record, mut stop) = (record.clone(), stop.subscribe());
+                    let stopped = async move {
+                        // A sender that is gone stops the traffic, too.
+                        let _ = stop.wait_for(|stop| *stop).await;
+                    };
+                    let entropy = Arc::new(ms2m_app::io::OsEntropy);
+                    run_traffic(config, Arc::new(SimDial), entropy, record, stopped)
+                });
+                join_all(traffic).await;
                 finished.send_replace(true);
                 Ok(())
             }
@@ -234,6 +235,25 @@ impl Traffic {
     fn new() -> Self {
         Self { record: SharedRecord::default(), finished: watch::channel(false).0 }
     }
+}
+
+/// What the publishers of a workload do.
+fn traffic(names: Names, workload: &Workload) -> Result<Vec<TrafficConfig>, Box<dyn std::error::Error>> {
+    let uri: AMQPUri = objects::AMQP_URL.parse()?;
+    let ways = Routes::of(names, workload.shape).ways();
+    let count = u32::try_from(ways.len())?;
+    let shares = routes::shared_by(count, workload.producers, workload.rate);
+    let config = |(way, (producers, rate)): (Route, (u32, f64))| TrafficConfig {
+        uri: uri.clone(),
+        exchange: way.exchange,
+        routing_keys: way.keys,
+        headers: way.headers,
+        producers,
+        rate,
+        padding: workload.padding,
+        until: Until::Stopped,
+    };
+    Ok(ways.into_iter().zip(shares).map(config).collect())
 }
 
 /// A kubelet's client of the API server, built on its host.

@@ -8,6 +8,7 @@
 //!   party        one workload: its names, its migration's status, its oracle
 //!   rounds       one migration after the other
 //!   cluster      API server, broker, nodes, publishers, operator: hosts of the network
+//!   routes       how messages get into a workload's queue
 //!   machines     processes, disks, registry
 //!                kubelet ──Runtime──► SimRuntime ──requests──► Machines ──between two steps──► turmoil hosts
 //!   activity     what the operator asked of the servers, which must end with the migrations
@@ -33,6 +34,7 @@ mod party;
 mod program;
 mod rare;
 mod rounds;
+mod routes;
 mod runtime;
 mod strike;
 mod transfer;

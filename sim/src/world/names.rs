@@ -27,7 +27,7 @@ impl Names {
         Self { index, owner: workload.owner, round: 0, moved: 0 }
     }
 
-    fn with(self, word: &str) -> String {
+    pub(super) fn with(self, word: &str) -> String {
         if self.index == 0 { word.to_owned() } else { format!("{word}-{}", self.index) }
     }
 

@@ -12,8 +12,6 @@ use crate::plan::{Owner, Workload};
 pub(super) const NAMESPACE: &str = "default";
 /// Image of the transfer Jobs; the operator's own.
 pub(super) const OPERATOR_IMAGE: &str = "registry:5000/ms2m:1";
-/// The exchange that everybody publishes to.
-pub(super) const EXCHANGE: &str = "shop";
 /// The broker, as everybody knows it.
 pub(super) const AMQP_URL: &str = "amqp://guest:guest@rabbitmq:5672/%2f?heartbeat=5";
 

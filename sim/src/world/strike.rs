@@ -10,9 +10,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use turmoil::Sim;
 
-use super::{Cluster, drive::Drive, machines::Ailment, names::node, objects, oracle::Oracle};
+use super::{Cluster, drive::Drive, machines::Ailment, names::node, objects, oracle::Oracle, routes::Routes};
 use crate::{
-    amqp::BindingView,
     network,
     plan::{Fault, FaultKind, Link},
     report::Lane,
@@ -347,11 +346,7 @@ impl Drive {
                 party.cancelled
             }
             FaultKind::ChangeBindings => {
-                let binding = BindingView {
-                    exchange: objects::EXCHANGE.to_owned(),
-                    queue: party.names.queue(),
-                    routing_key: "added.later".to_owned(),
-                };
+                let binding = Routes::of(party.names, party.workload.shape).added();
                 self.cluster.broker.bind(&binding);
                 party.oracle.expects_binding(binding);
                 true
