@@ -291,6 +291,16 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::NoCheckpoints => ("CheckpointUnsupported", "ContainerCheckpoint"),
         Mistake::NoCriu => ("CheckpointUnsupported", "CRIU"),
         Mistake::RefusingRegistry => ("TransferFailed", "give the push Secret's account the right"),
+        Mistake::PriorityQueue => ("QueueUnsuitable", "messages overtake each other; remove it"),
+        Mistake::ExpiringMessages => ("QueueUnsuitable", "x-message-ttl: messages expire"),
+        Mistake::BoundedQueue => ("QueueUnsuitable", "x-max-length: messages are dropped"),
+        Mistake::BoundedBytes => ("QueueUnsuitable", "x-max-length-bytes: messages are dropped"),
+        Mistake::ExpiringQueue => ("QueueUnsuitable", "the queue itself expires"),
+        Mistake::UnfencedQueue => ("QueueNotFenced", "declare it with x-single-active-consumer"),
+        Mistake::AutoDeleteQueue => ("QueueNotDurable", "declare it durable and lasting"),
+        Mistake::HashExchange => ("ExchangeUnsuitable", "shop is of type x-consistent-hash"),
+        Mistake::UnknownConfigMap => ("SecretNotFound", "ConfigMap other"),
+        Mistake::NoManagement => ("InvalidSpec", "AMQP cannot tell a queue's bindings"),
     }
 }
 

@@ -28,6 +28,9 @@ impl Plan {
             let round = scenario.workloads[workload].rounds - 1;
             faults.extend(story::story(&mut stories, workload, round));
         }
+        if scenario.mistake.is_some_and(Mistake::needs_calm) {
+            faults.clear();
+        }
         Self { scenario, faults }
     }
 }
@@ -281,10 +284,14 @@ mod tests {
             .map(|workload| workload.owner)
             .collect();
         assert_eq!(owners, BTreeSet::from([None, Some(Owner::StatefulSet), Some(Owner::Deployment)]));
-        let mistakes: BTreeSet<String> = (0..4_000)
-            .filter_map(|seed| Plan::random(seed).scenario.mistake)
+        let with_mistakes = || (0..8_000).map(Plan::random).filter(|plan| plan.scenario.mistake.is_some());
+        let mistakes: BTreeSet<String> = with_mistakes()
+            .filter_map(|plan| plan.scenario.mistake)
             .map(|mistake| mistake.to_string())
             .collect();
+        let is_calm =
+            |plan: Plan| plan.faults.is_empty() || !plan.scenario.mistake.is_some_and(Mistake::needs_calm);
+        assert!(with_mistakes().all(is_calm));
         assert_eq!(mistakes, Mistake::ALL.iter().map(ToString::to_string).collect());
         let counts: BTreeSet<usize> =
             (0..4_000).map(|seed| Plan::random(seed).scenario.workloads.len()).collect();

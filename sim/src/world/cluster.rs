@@ -126,7 +126,7 @@ impl Cluster {
 
     /// What a workload needs.
     fn provide(&self, names: Names, workload: &Workload, mistake: Option<Mistake>) {
-        Routes::of(names, workload.shape).provide(&self.broker);
+        Routes::of(names, workload.shape).provide(&self.broker, mistake);
         self.broker.provide(&names.results(), "fanout", &names.results(), "");
         let counter = CounterProgram {
             amqp_url: objects::AMQP_URL.to_owned(),

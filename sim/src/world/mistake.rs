@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use amq_protocol::types::AMQPValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -48,11 +49,31 @@ pub enum Mistake {
     NoCriu,
     /// The registry does not accept the image.
     RefusingRegistry,
+    /// Messages of a higher priority overtake the others.
+    PriorityQueue,
+    /// The queue drops messages that waited long.
+    ExpiringMessages,
+    /// It drops messages when it holds too many.
+    BoundedQueue,
+    /// It drops messages when it holds too much.
+    BoundedBytes,
+    /// It goes when it was not used for long.
+    ExpiringQueue,
+    /// A quorum queue gives messages to everybody who asks.
+    UnfencedQueue,
+    /// It goes with its last consumer.
+    AutoDeleteQueue,
+    /// The exchange gives each message to one of its queues.
+    HashExchange,
+    /// There is no such ConfigMap of certificates.
+    UnknownConfigMap,
+    /// There is no URL of the management API, and the spec has no bindings.
+    NoManagement,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 29] = [
         Self::UnknownPod,
         Self::UnknownContainer,
         Self::UnknownNode,
@@ -72,6 +93,16 @@ impl Mistake {
         Self::NoCheckpoints,
         Self::NoCriu,
         Self::RefusingRegistry,
+        Self::PriorityQueue,
+        Self::ExpiringMessages,
+        Self::BoundedQueue,
+        Self::BoundedBytes,
+        Self::ExpiringQueue,
+        Self::UnfencedQueue,
+        Self::AutoDeleteQueue,
+        Self::HashExchange,
+        Self::UnknownConfigMap,
+        Self::NoManagement,
     ];
 
     /// Whether it can be known before anything is tried. Whether a runtime has CRIU, and whether a registry takes an
@@ -83,7 +114,13 @@ impl Mistake {
     /// Whether a rule of the definition forbids it: only an API server that evaluates none lets the object in, and then
     /// the operator's own check has to refuse it.
     pub fn needs_a_server_without_rules(self) -> bool {
-        matches!(self, Self::Sequential | Self::TooShort)
+        matches!(self, Self::Sequential | Self::TooShort | Self::NoManagement)
+    }
+
+    /// Whether the workload loses messages by itself when something breaks, whatever becomes of the migration: its queue goes
+    /// with a connection, or gives messages to two processes.
+    pub fn needs_calm(self) -> bool {
+        matches!(self, Self::AutoDeleteQueue | Self::UnfencedQueue)
     }
 
     /// The migration as the user writes it.
@@ -106,15 +143,47 @@ impl Mistake {
                 spec["broker"]["urlSecret"] = json!({ "name": OTHER, "key": "url" });
             }
             Self::UnknownPushSecret => spec["transfer"]["pushSecret"] = json!(OTHER),
+            Self::UnknownConfigMap => spec["transfer"]["caConfigMap"] = json!(OTHER),
+            Self::NoManagement => {
+                if let Some(broker) = spec["broker"].as_object_mut() {
+                    broker.remove("managementUrlSecret");
+                }
+            }
             Self::Sequential => spec["strategy"] = json!("Sequential"),
             Self::TooShort => spec["replay"]["maxPause"] = json!("1ms"),
             Self::OwnedPod
             | Self::ShadowNameTaken
             | Self::NoCheckpoints
             | Self::NoCriu
-            | Self::RefusingRegistry => {}
+            | Self::RefusingRegistry
+            | Self::PriorityQueue
+            | Self::ExpiringMessages
+            | Self::BoundedQueue
+            | Self::BoundedBytes
+            | Self::ExpiringQueue
+            | Self::UnfencedQueue
+            | Self::AutoDeleteQueue
+            | Self::HashExchange => {}
         }
         object
+    }
+
+    /// What kind the exchange has.
+    pub(super) fn exchange_kind(self) -> Option<&'static str> {
+        (self == Self::HashExchange).then_some("x-consistent-hash")
+    }
+
+    /// What the queue was declared with. A limit that is never met is one all the same.
+    pub(super) fn queue_argument(self) -> Option<(&'static str, AMQPValue)> {
+        Some(match self {
+            Self::PriorityQueue => ("x-max-priority", AMQPValue::LongInt(5)),
+            Self::ExpiringMessages => ("x-message-ttl", AMQPValue::LongInt(3_600_000)),
+            Self::BoundedQueue => ("x-max-length", AMQPValue::LongInt(1_000_000)),
+            Self::BoundedBytes => ("x-max-length-bytes", AMQPValue::LongInt(1_000_000_000)),
+            Self::ExpiringQueue => ("x-expires", AMQPValue::LongInt(3_600_000)),
+            Self::UnfencedQueue => ("x-queue-type", AMQPValue::LongString("quorum".into())),
+            _ => return None,
+        })
     }
 
     /// The source, as the user has it.
@@ -153,7 +222,17 @@ impl Mistake {
             | Self::Sequential
             | Self::TooShort
             | Self::OwnedPod
-            | Self::NoCheckpoints => {}
+            | Self::NoCheckpoints
+            | Self::PriorityQueue
+            | Self::ExpiringMessages
+            | Self::BoundedQueue
+            | Self::BoundedBytes
+            | Self::ExpiringQueue
+            | Self::UnfencedQueue
+            | Self::AutoDeleteQueue
+            | Self::HashExchange
+            | Self::UnknownConfigMap
+            | Self::NoManagement => {}
         }
     }
 }

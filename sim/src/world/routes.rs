@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
-use super::Names;
+use super::{Mistake, Names};
 use crate::{
     amqp::{BindingView, SharedBroker},
     plan::{Bound, ExchangeKind, QueueKind, Shape},
@@ -38,15 +38,21 @@ impl Routes {
         Self { names, shape }
     }
 
-    /// Puts exchanges, queue and bindings there.
-    pub(super) fn provide(self, broker: &SharedBroker) {
+    /// Puts exchanges, queue and bindings there, as they are or as a user got them wrong.
+    pub(super) fn provide(self, broker: &SharedBroker, mistake: Option<Mistake>) {
+        let kind = mistake.and_then(Mistake::exchange_kind).unwrap_or(self.shape.exchange.name());
         for exchange in self.exchanges() {
-            broker.provide_exchange(&exchange, self.shape.exchange.name());
+            broker.provide_exchange(&exchange, kind);
         }
         if self.shape.dead_letters {
             broker.provide(GRAVE, "fanout", GRAVE, "");
         }
-        broker.provide_queue_with(&self.names.queue(), self.arguments(), false);
+        let mut arguments = self.arguments();
+        if let Some((name, value)) = mistake.and_then(Mistake::queue_argument) {
+            arguments.insert(name.into(), value);
+        }
+        let auto_delete = mistake == Some(Mistake::AutoDeleteQueue);
+        broker.provide_queue_with(&self.names.queue(), arguments, auto_delete);
         for binding in self.bindings() {
             broker.bind(&binding);
         }
