@@ -58,7 +58,9 @@ impl Scenario {
         }
         let mut shapes = generator(seed, 9);
         if shapes.bool() {
-            workloads.iter_mut().for_each(|workload| workload.shape = shape(&mut shapes));
+            for workload in &mut workloads {
+                workload.shape = shape(&mut shapes);
+            }
         }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {

@@ -54,6 +54,7 @@ pub enum QueueKind {
 }
 
 impl Shape {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(super) fn is_usual(&self) -> bool {
         *self == Self::default()
     }

@@ -65,7 +65,7 @@ pub enum Mistake {
     AutoDeleteQueue,
     /// The exchange gives each message to one of its queues.
     HashExchange,
-    /// There is no such ConfigMap of certificates.
+    /// There is no such `ConfigMap` of certificates.
     UnknownConfigMap,
     /// There is no URL of the management API, and the spec has no bindings.
     NoManagement,
