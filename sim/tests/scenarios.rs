@@ -102,6 +102,16 @@ fn faults_end_as_they_should() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Both are published by one decision, with no write to the API server between them.
+#[test]
+fn an_act_tells_what_comes_between_end_replay_and_end() {
+    let verdict = proven(with("crash-operator@act-8"));
+    assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1));
+    let words = verdict.letters.iter().map(|letter| letter.word.as_str());
+    let ends: Vec<&str> = words.filter(|word| ["END_REPLAY", "END"].contains(word)).collect();
+    assert!(ends.starts_with(&["END_REPLAY", "END_REPLAY", "END"]), "{ends:?}");
+}
+
 #[test]
 fn a_fault_that_finds_nothing_to_strike_says_so_and_permits_nothing() {
     for fault in [
