@@ -120,10 +120,11 @@ fn unfenced(queue: &str, facts: &QueueFacts) -> Option<String> {
             Some(format!("queue {queue}'s consumer is not exclusive: ms2m-app makes it so"))
         }
         (_, [_]) => None,
-        (_, many) if !single_active => {
-            Some(format!("queue {queue} has {} consumers: it needs one", many.len()))
-        }
-        _ => None,
+        // Of a single active consumer, too: the one that waits would take the queue when the source is told to stop.
+        (_, many) => Some(format!(
+            "queue {queue} has {} consumers: it needs one, because any other takes it when the source stops; end the others",
+            many.len()
+        )),
     }
 }
 
@@ -194,9 +195,11 @@ mod tests {
         let facts = QueueFacts {
             kind: QueueKind::Quorum,
             arguments: [("x-single-active-consumer".to_owned(), json!(true))].into(),
-            consumers: vec![ConsumerFacts { tag: "a".into(), exclusive: false }; 2],
+            consumers: vec![ConsumerFacts { tag: "a".into(), exclusive: false }],
             ..good()
         };
         assert_eq!(reasons(&facts), Vec::<&str>::new());
+        let standby = QueueFacts { consumers: [&facts.consumers[..], &facts.consumers].concat(), ..facts };
+        assert_eq!(reasons(&standby), [QUEUE_NOT_FENCED]);
     }
 }

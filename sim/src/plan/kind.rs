@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::Link;
 
 /// What is true of a kind, whatever does it: a row of the list below.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the kind")]
 #[derive(Clone, Copy)]
 struct Nature {
     usual_ms: u64,

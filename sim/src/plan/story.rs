@@ -95,7 +95,7 @@ fn late_stop(teller: &mut Teller<'_>) -> Vec<Fault> {
 fn nothing_to_replay(teller: &mut Teller<'_>) -> Vec<Fault> {
     let missing = teller.one(&[Phase::Restoring, Phase::Restoring, Phase::Replaying]);
     let lost = teller.one(&[Phase::Replaying, Phase::Replaying, Phase::SwitchingOver]);
-    let (away_ms, lost_ms) = (teller.rng.u64(20_000..60_000), teller.rng.u64(..500));
+    let (away_ms, lost_ms) = (teller.rng.u64(20_000..60_000), teller.rng.u64(..100));
     vec![
         teller.without_source(missing, away_ms),
         teller.fault(FaultKind::DeleteReplayQueue, Step::Phase(lost), lost_ms, 0),
@@ -125,7 +125,8 @@ fn target_lost_for_good(teller: &mut Teller<'_>) -> Vec<Fault> {
 
 /// What is mirrored changes, or is lost, before anything relies on it.
 fn mirror_changes(teller: &mut Teller<'_>) -> Vec<Fault> {
-    let kind = teller.one(&[FaultKind::DeleteReplayQueue, FaultKind::ChangeBindings]);
+    let kind =
+        teller.one(&[FaultKind::DeleteReplayQueue, FaultKind::DeleteReplayQueue, FaultKind::ChangeBindings]);
     let step = teller.one(&[Step::Phase(Phase::Mirroring), Step::Bound, Step::SyncSent]);
     let after_ms = teller.rng.u64(..100);
     vec![teller.fault(kind, step, after_ms, 0)]

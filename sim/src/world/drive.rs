@@ -1,14 +1,17 @@
 use std::time::Duration;
 
 use ms2m::{
-    api::{Phase, StatefulMigration},
+    api::{FIELD_MANAGER, Phase, StatefulMigration},
     kubernetes::client::USER_AGENT,
 };
+use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
-use super::{Cluster, Reached, activity::Activity, oracle::Isolation, party::Party, strike::Strikes};
+use super::{
+    Cluster, Reached, activity::Activity, objects, oracle::Isolation, party::Party, strike::Strikes,
+};
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
@@ -24,6 +27,8 @@ const DRAIN: Duration = Duration::from_mins(1);
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long it must then be silent.
 const SILENCE: Duration = Duration::from_secs(4);
+/// How often somebody else may change something in that while before nothing is made of it any more.
+const RESTLESS: u32 = 10;
 /// What a fault that has just ended may still cause: a broken watch is opened again, a connection found dead.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
@@ -186,15 +191,34 @@ impl Drive {
         if self.plan.faults.is_empty() { Duration::ZERO } else { self.strikes.last() + AFTERMATH }
     }
 
-    /// Where every migration is over, the operator does nothing.
+    /// Where every migration is over, and nobody else changes what it watches, the operator does nothing.
     fn stays_silent(&mut self, sim: &mut Sim<'_>) {
-        let before = Activity::of_the_operator(&self.cluster);
-        self.step_until(sim, sim.elapsed() + SILENCE);
-        let activity = Activity::of_the_operator(&self.cluster).since(&before);
-        if self.parties.iter().all(Party::is_over) && activity.is_any() {
-            let what = "the operator is still at it after the end, where nothing changes";
-            self.broke(sim, "Converges", format!("{what}: {activity}"));
+        for _ in 0..RESTLESS {
+            let (before, watched) = (Activity::of_the_operator(&self.cluster), self.watched());
+            let writes = self.cluster.api.writes_of(FIELD_MANAGER);
+            self.step_until(sim, sim.elapsed() + SILENCE);
+            let activity = Activity::of_the_operator(&self.cluster).since(&before);
+            if !self.parties.iter().all(Party::is_over) || !activity.is_any() {
+                return;
+            }
+            let wrote = self.cluster.api.writes_of(FIELD_MANAGER) > writes;
+            if wrote || self.watched() == watched {
+                let what = "the operator is still at it after the end, where nothing changes";
+                self.broke(sim, "Converges", format!("{what}: {activity}"));
+                return;
+            }
         }
+    }
+
+    /// The versions of what belongs to migrations and others change, such as the kubelet of a node that is back: to look then is
+    /// what the operator is for.
+    fn watched(&self) -> Vec<String> {
+        let pods = self.cluster.api.list("", "pods", objects::NAMESPACE);
+        let jobs = self.cluster.api.list("batch", "jobs", objects::NAMESPACE);
+        let version = |object: &Value| {
+            format!("{} {}", object["metadata"]["uid"], object["metadata"]["resourceVersion"])
+        };
+        pods.iter().chain(&jobs).map(version).collect()
     }
 
     /// Stops the publishers, and waits until everything that they published is consumed.

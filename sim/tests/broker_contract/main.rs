@@ -120,6 +120,7 @@ contract! {
         a_quorum_queue_must_be_durable_and_nobodys_own,
         a_quorum_queue_does_not_enforce_an_exclusive_consumer,
         a_single_active_consumer_gets_everything_until_it_goes,
+        a_single_active_consumer_of_a_classic_queue_is_not_exclusive,
         a_cancelled_single_active_consumer_hands_over,
         requeued_messages_of_a_quorum_queue_come_before_those_that_wait,
         a_quorum_queue_counts_how_often_a_message_came_back,

@@ -63,6 +63,15 @@ pub(super) async fn a_single_active_consumer_gets_everything_until_it_goes(rig: 
     }
 }
 
+pub(super) async fn a_single_active_consumer_of_a_classic_queue_is_not_exclusive(rig: &Rig) {
+    let (_connection, channel) = rig.channel().await;
+    let arguments = table_of(&[("x-single-active-consumer", AMQPValue::Boolean(true))]);
+    let queue = rig.queue_with(&channel, "q", arguments).await;
+    let (_other, theirs) = rig.channel().await;
+    assert_eq!(refused(consume(&theirs, &queue, true)).await, 403);
+    assert!(consume(&channel, &queue, false).await.is_ok());
+}
+
 pub(super) async fn a_cancelled_single_active_consumer_hands_over(rig: &Rig) {
     let (connection, channel) = rig.channel().await;
     let arguments = table_of(&[("x-single-active-consumer", AMQPValue::Boolean(true))]);

@@ -186,18 +186,59 @@ pub(super) async fn consumers(
 }
 
 fn table(binding: &Binding) -> FieldTable {
+    fields(binding.arguments.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+fn fields<'a>(named: impl Iterator<Item = (&'a str, &'a Value)>) -> FieldTable {
     let mut table = FieldTable::default();
-    for (name, value) in &binding.arguments {
-        let value = match value {
-            Value::Bool(value) => AMQPValue::Boolean(*value),
-            Value::Number(value) => match value.as_i64() {
-                Some(value) => AMQPValue::LongLongInt(value),
-                None => AMQPValue::Double(value.as_f64().unwrap_or_default()),
-            },
-            Value::String(value) => AMQPValue::LongString(value.as_str().into()),
-            _ => AMQPValue::Void,
-        };
-        table.insert(name.as_str().into(), value);
+    for (name, value) in named {
+        table.insert(name.into(), field(value));
     }
     table
+}
+
+/// As the management API's JSON means it: a header that is matched with nothing is matched by whatever has it.
+fn field(value: &Value) -> AMQPValue {
+    match value {
+        Value::Null => AMQPValue::Void,
+        Value::Bool(value) => AMQPValue::Boolean(*value),
+        Value::Number(value) => match value.as_i64() {
+            Some(value) => AMQPValue::LongLongInt(value),
+            None => AMQPValue::Double(value.as_f64().unwrap_or_default()),
+        },
+        Value::String(value) => AMQPValue::LongString(value.as_str().into()),
+        Value::Array(values) => AMQPValue::FieldArray(values.iter().map(field).collect::<Vec<_>>().into()),
+        Value::Object(named) => {
+            AMQPValue::FieldTable(fields(named.iter().map(|(name, value)| (name.as_str(), value))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_binding_s_arguments_are_mirrored_with_all_that_is_in_them() {
+        let text = |text: &str| AMQPValue::LongString(text.into());
+        let mut inner = FieldTable::default();
+        inner.insert("a".into(), AMQPValue::Boolean(true));
+        for (json, amqp) in [
+            (json!(null), AMQPValue::Void),
+            (json!(7), AMQPValue::LongLongInt(7)),
+            (json!(0.5), AMQPValue::Double(0.5)),
+            (json!("all"), text("all")),
+            (json!(["a", null]), AMQPValue::FieldArray(vec![text("a"), AMQPValue::Void].into())),
+            (json!({ "a": true }), AMQPValue::FieldTable(inner)),
+        ] {
+            let binding = Binding {
+                exchange: "shop".to_owned(),
+                routing_key: String::new(),
+                arguments: [("x".to_owned(), json.clone())].into(),
+            };
+            assert_eq!(table(&binding).inner().get("x"), Some(&amqp), "{json}");
+        }
+    }
 }

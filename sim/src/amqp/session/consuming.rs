@@ -123,7 +123,8 @@ impl Session {
         }
         // Quorum queues and streams do not know exclusive consumers.
         let taken = queue.consumers.iter().any(|other| other.exclusive);
-        if queue.kind() == Kind::Classic && (taken || (consume.exclusive && !queue.consumers.is_empty())) {
+        let is_shared = !queue.consumers.is_empty() || queue.settings.single_active;
+        if queue.kind() == Kind::Classic && (taken || (consume.exclusive && is_shared)) {
             *broker.refused_consumers.entry(name.to_owned()).or_default() += 1;
             return Err(Exception::new(
                 403,

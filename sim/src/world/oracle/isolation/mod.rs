@@ -116,8 +116,10 @@ fn works(cluster: &Cluster, pod_uid: &str) -> bool {
         && restored.any(|process| process.pod_uid == pod_uid && process.runs() && process.attempt == 0)
 }
 
-/// Whether the operator changed something by it. A kubelet that wrote a checkpoint stores nothing at the API server.
+/// Whether the operator changed something by it. A kubelet that wrote a checkpoint stores nothing at the API server; one that was
+/// never asked, because the request was lost, wrote none.
 fn is_the_operators(request: &RequestRecord) -> bool {
-    let is_checkpoint = request.subresource.starts_with("proxy/checkpoint/") && request.code < 300;
+    let is_checkpoint =
+        request.subresource.starts_with("proxy/checkpoint/") && (200..300).contains(&request.code);
     request.user_agent == USER_AGENT && request.verb.is_write() && (request.changed || is_checkpoint)
 }

@@ -1,11 +1,14 @@
-use ms2m::api::{
-    Abort, Binding, CheckpointStatus, MirrorStatus, Phase, SourceStatus, StatefulMigrationStatus,
-    TargetStatus,
+use ms2m::{
+    api::{
+        Abort, Binding, CheckpointStatus, MirrorStatus, Phase, SourceStatus, StatefulMigrationStatus,
+        TargetStatus,
+    },
+    kubernetes::client::USER_AGENT,
 };
 use serde_json::json;
 
 use super::{
-    checkpoints, objects,
+    checkpoints, is_the_operators, objects,
     owners::Owners,
     queues::{self, Lane},
 };
@@ -175,6 +178,21 @@ fn pods_bear_the_marks_of_their_own_migration_and_go_when_that_one_asks() {
     // The mark of one that is under way is not taken off.
     let bare = objects::judge(&owners(), &write(Verb::Patch, "pods", "counter-1"), Some(&json!({})), false);
     assert!(bare.is_err());
+}
+
+#[test]
+fn a_checkpoint_is_one_when_the_kubelet_wrote_it() {
+    let asked = |code| RequestRecord {
+        subresource: "proxy/checkpoint/default/counter/counter".to_owned(),
+        user_agent: USER_AGENT.to_owned(),
+        code,
+        changed: false,
+        ..write(Verb::Create, "nodes", "node-1")
+    };
+    // 0 is a request that was lost.
+    for (code, is_one) in [(200, true), (0, false), (404, false), (500, false)] {
+        assert_eq!(is_the_operators(&asked(code)), is_one, "{code}");
+    }
 }
 
 #[test]
