@@ -24,6 +24,8 @@ pub struct ConsumerView {
     pub connection: String,
     /// Whether nobody else may consume.
     pub exclusive: bool,
+    /// Whether it gets messages: of a single active consumer's queue only one does, and the others wait for its end.
+    pub active: bool,
 }
 
 /// A binding as an oracle sees it.
@@ -56,7 +58,12 @@ impl Broker {
             consumers: queue
                 .consumers
                 .iter()
-                .map(|c| ConsumerView { connection: self.client_name(c.connection), exclusive: c.exclusive })
+                .enumerate()
+                .map(|(at, consumer)| ConsumerView {
+                    connection: self.client_name(consumer.connection),
+                    exclusive: consumer.exclusive,
+                    active: at == 0 || !queue.settings.single_active,
+                })
                 .collect(),
         };
         self.queues.iter().map(view).collect()

@@ -80,6 +80,11 @@ impl Images {
         })
     }
 
+    /// The names, `repository:tag`, by which an image can be pulled.
+    pub fn tags_of(&self, digest: &str) -> impl Iterator<Item = &str> {
+        self.tags.iter().filter(move |(_, tagged)| *tagged == digest).map(|(tag, _)| tag.as_str())
+    }
+
     fn digest_of(&self, reference: &str) -> Option<String> {
         match reference.split_once('@') {
             Some((_, digest)) => Some(digest.to_owned()),

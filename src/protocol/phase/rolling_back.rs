@@ -169,31 +169,40 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
             draft.emit(Effect::DeleteCleanupJob);
         }
         Some(JobView::Failed { reason: word, message }) => {
-            leave_checkpoint(draft, &format!("{word}: {message}"));
+            leave_checkpoint(draft, &format!("{word}: {message}"), retain);
         }
         Some(JobView::Running) => {
             let now = draft.now;
             let started = *draft.cleanup().cleanup_job_seen_at.get_or_insert(now);
             if draft.is_due(started, CLEANUP_PATIENCE) {
-                leave_checkpoint(draft, "the clean-up Job does not end; is the source's node ready?");
+                let why = "the clean-up Job does not end; is the source's node ready?";
+                leave_checkpoint(draft, why, retain);
             }
         }
     }
     false
 }
 
-fn leave_checkpoint(draft: &mut Draft<'_>, why: &str) {
+/// Says what a person has to remove: of the image only where it is not to be kept, of the archives all that there may be, because
+/// of one whose answer was lost nobody knows the name.
+fn leave_checkpoint(draft: &mut Draft<'_>, why: &str, retain: bool) {
     let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
-    let node = draft.status.source.as_ref().map(|source| source.node.clone()).unwrap_or_default();
-    let unknown = || "none known".to_owned();
+    let source = draft.status.source.clone().unwrap_or_default();
+    let known =
+        checkpoint.archive.iter().map(|archive| format!(", {archive} among them")).collect::<String>();
+    let (container, node) = (&source.container_id, &source.node);
+    let archives = format!("the checkpoint archives of container {container} on node {node}{known}");
     // A push that nobody heard the end of may have stored it.
     let repository = &draft.migration.spec.transfer.repository;
-    let unheard = || format!("{repository}:{}, if there is one", names::image_tag(draft.migration.uid));
-    let image =
-        checkpoint.image.or_else(|| checkpoint.archive.is_some().then(unheard)).unwrap_or_else(unknown);
-    let archive = checkpoint.archive.unwrap_or_else(unknown);
+    let unheard = || format!("image {repository}:{}, if there is one", names::image_tag(draft.migration.uid));
+    let image = match checkpoint.image.map(|image| format!("image {image}")) {
+        _ if retain => None,
+        None => checkpoint.archive.is_some().then(unheard),
+        known => known,
+    };
+    let and_image = image.map(|image| format!(", and {image}")).unwrap_or_default();
     let message = format!(
-        "checkpoint not deleted ({why}): it holds the process's memory, so remove archive {archive} on node {node} and image {image}"
+        "checkpoint not deleted ({why}): it holds the process's memory, so remove {archives}{and_image}"
     );
     draft.cleanup().checkpoint_left = Some(message.clone());
     draft.degraded(reason::LEFT_BEHIND, message);

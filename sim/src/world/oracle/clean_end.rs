@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ms2m::api::{CheckpointStatus, LABEL_MIGRATION_UID, Phase, StatefulMigrationStatus};
+use ms2m::api::{LABEL_MIGRATION_UID, Phase, StatefulMigrationStatus};
 
 use super::{Oracle, is_kept, uids_of_pods};
 use crate::world::{Cluster, objects};
@@ -110,24 +110,26 @@ impl Oracle {
     }
 
     /// Archives and images of the source, but for the image that is kept by policy, and what the status, or an earlier one,
-    /// says was left.
+    /// names as left.
     fn checkpoints_left(&self, cluster: &Cluster, status: &StatefulMigrationStatus) -> Vec<String> {
-        let reported = status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some());
-        let Some(source) = status.source.as_ref().filter(|_| !reported) else { return Vec::new() };
+        let Some(source) = status.source.as_ref() else { return Vec::new() };
+        let told = status.cleanup.iter().flat_map(|cleanup| &cleanup.checkpoint_left);
+        let told: Vec<&String> = told.chain(&self.left_before).collect();
+        let is_told = |mark: &str| told.iter().any(|text| text.contains(mark));
         let state = cluster.machines.lock();
-        let before = |known: &dyn Fn(&CheckpointStatus) -> bool| self.left_before.iter().any(known);
-        let archives = state.archives.iter().filter(|((_, path), archive)| {
-            archive.pod_uid == source.uid && !before(&|left| left.archive.as_ref() == Some(path))
-        });
+        let archives = state.archives.iter();
+        let archives =
+            archives.filter(|(_, archive)| archive.pod_uid == source.uid && !is_told(&archive.container_id));
         let mut left: Vec<String> =
             archives.map(|((node, path), _)| format!("archive {path} on {node}")).collect();
         let images = state.images.checkpoints().filter(|(digest, archive)| {
-            archive.pod_uid == source.uid && !before(&|left| left.image_digest.as_deref() == Some(*digest))
+            let is_named = is_told(digest) || state.images.tags_of(digest).any(is_told);
+            archive.pod_uid == source.uid && !is_named
         });
         let images = images.count();
         let kept = usize::from(self.keeps_image && status.phase == Phase::Completed);
         if images != kept {
-            left.push(format!("{images} checkpoint images, of {kept} to be kept"));
+            left.push(format!("{images} checkpoint images, of {kept} to be kept; it says {told:?}"));
         }
         left
     }

@@ -4,7 +4,10 @@ use std::{
 };
 
 use ms2m::api::{Phase, StatefulMigrationStatus};
-use ms2m_app::{Ledger, engine::Ram};
+use ms2m_app::{
+    Ledger,
+    engine::{Ram, Role},
+};
 use ms2m_counter::CounterState;
 
 use super::{Oracle, excuse::Excuse, memory, ownership::is_of, slipped::slipped_unseen};
@@ -21,6 +24,8 @@ pub(super) struct Fates {
     lost: Option<Excuse>,
     /// A RAM was lost so, should the migration not complete.
     lost_unless_completed: Option<&'static str>,
+    /// The session of a target that died when it owned the queue, and the migration did not know that yet.
+    owned_unrecorded: Option<String>,
     /// The RAM that was to be migrated died.
     source_died: bool,
     /// The point of no return is passed, and was looked at.
@@ -60,6 +65,7 @@ impl Fates {
         self.lost = excused;
         self.lost_unless_completed = None;
         (self.source_died, self.was_given_up) = (false, false);
+        self.owned_unrecorded = None;
     }
 
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus, has_proven: bool) {
@@ -85,11 +91,30 @@ impl Fates {
         }
     }
 
-    fn target_was_killed(&mut self, status: &StatefulMigrationStatus) {
-        if status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some()) {
-            self.lose(Excuse::Ram("the target died after it had taken over"));
+    fn target_was_killed(&mut self, status: &StatefulMigrationStatus, owned: bool) {
+        self.owned_unrecorded = session(status).filter(|_| owned);
+        if has_switched(status) {
+            self.lose(Excuse::Ram(TAKEN_OVER));
         }
     }
+
+    /// What it said before it died is recorded later.
+    fn lose_what_was_taken_over(&mut self, status: &StatefulMigrationStatus) {
+        let switched = status.handover.as_ref().and_then(|handover| handover.switched_session.as_ref());
+        if self.owned_unrecorded.is_some() && self.owned_unrecorded.as_ref() == switched {
+            self.lose(Excuse::Ram(TAKEN_OVER));
+        }
+    }
+}
+
+const TAKEN_OVER: &str = "the target died after it had taken over";
+
+fn has_switched(status: &StatefulMigrationStatus) -> bool {
+    status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some())
+}
+
+fn session(status: &StatefulMigrationStatus) -> Option<String> {
+    status.target.as_ref()?.session.clone()
 }
 
 impl Oracle {
@@ -108,16 +133,18 @@ impl Oracle {
                         target = memory.cell().look(|ram| ram.ledger().clone());
                     }
                 } else if self.fates.alive.contains(id) {
-                    died.push((id.clone(), is_source, memory.cell().look(|ram| ram.ledger().clone())));
+                    let (ledger, role) = memory.cell().look(|ram| (ram.ledger().clone(), ram.role()));
+                    died.push((id.clone(), is_source, ledger, role == Role::Owner));
                 }
             }
         }
         self.fates.alive = alive;
+        self.fates.lose_what_was_taken_over(status);
         let has_proven = !died.is_empty() && self.has_proven(cluster, status);
-        for (id, is_source, ledger) in died {
+        for (id, is_source, ledger, owned) in died {
             match (self.fates.doomed.contains(&id), is_source) {
                 (true, true) => self.fates.source_was_killed(&id, status, has_proven),
-                (true, false) => self.fates.target_was_killed(status),
+                (true, false) => self.fates.target_was_killed(status, owned),
                 (false, true) => self.no_early_kill(cluster, status, (&id, &ledger), &target, at),
                 (false, false) => {}
             }

@@ -37,7 +37,7 @@ mod survivor;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ms2m::api::{CheckpointStatus, Phase, StatefulMigrationStatus};
+use ms2m::api::{Phase, StatefulMigrationStatus};
 
 use self::{excuse::Excuse, fates::Fates, permits::Permits, ram_preserved::Restored};
 pub(super) use self::{isolation::Isolation, ownership::is_of};
@@ -71,8 +71,8 @@ pub struct Oracle {
     keeps_image: bool,
     /// UIDs of the pods that were there when the migration ended: whoever deletes one later sees to its control queue.
     outlived: Option<BTreeSet<String>>,
-    /// Checkpoints that the workload's earlier migrations said they left behind.
-    left_before: Vec<CheckpointStatus>,
+    /// What the workload's earlier migrations said that they left behind.
+    left_before: Vec<String>,
 }
 
 impl Oracle {
@@ -110,9 +110,7 @@ impl Oracle {
         self.end_round(cluster, (status, false), at);
         self.fates.next_round(self.excuse(status));
         self.restored.next_round();
-        if status.cleanup.as_ref().is_some_and(|cleanup| cleanup.checkpoint_left.is_some()) {
-            self.left_before.extend(status.checkpoint.clone());
-        }
+        self.left_before.extend(status.cleanup.as_ref().and_then(|cleanup| cleanup.checkpoint_left.clone()));
         self.names = names;
         (self.outlived, self.gave_up_at) = (None, None);
         (self.phase, self.transitions, self.point_of_no_return) = (Phase::Pending, 0, None);
@@ -186,7 +184,7 @@ impl Oracle {
         if self.outlived.is_none() && status.phase.is_terminal() {
             self.outlived = Some(uids_of_pods(cluster));
         }
-        self.one_owner(cluster, at);
+        self.one_owner(cluster, status, at);
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
         self.given_up_late(cluster, status, at);

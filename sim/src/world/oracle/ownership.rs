@@ -7,15 +7,39 @@ use super::{Oracle, memory};
 use crate::world::{Cluster, Container, Names};
 
 impl Oracle {
-    /// At no instant do two pods own `Q`.
-    pub(super) fn one_owner(&mut self, cluster: &Cluster, at: Duration) {
-        let owners: Vec<String> = {
+    /// At no instant do two pods own `Q`. Of those that consume a queue with a single active consumer only that one does.
+    pub(super) fn one_owner(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+        let mut owners: Vec<(String, String)> = {
             let state = cluster.machines.lock();
             let owners = state.containers.values().filter(|container| owns(container, self.names));
-            owners.map(|container| container.host.clone()).collect()
+            owners.map(|container| (container.host.clone(), container.pod_uid.clone())).collect()
+        };
+        if owners.len() < 2 {
+            return;
+        }
+        let (queue, queues) = (self.names.queue(), cluster.broker.queues());
+        let consumers = queues.iter().filter(|known| known.name == queue).flat_map(|known| &known.consumers);
+        let waiting: Vec<&str> =
+            consumers.filter(|one| !one.active).map(|one| one.connection.as_str()).collect();
+        let all = owners.clone();
+        owners.retain(|(_, pod_uid)| !waiting.contains(&pod_uid.as_str()));
+        let names = |of: &[(String, String)]| {
+            of.iter().map(|(host, _)| host.clone()).collect::<Vec<_>>().join(" and ")
         };
         if owners.len() > 1 {
-            self.broke(at, "OneOwner", format_args!("{} own the queue", owners.join(" and ")));
+            self.broke(at, "OneOwner", format_args!("{} own the queue", names(&owners)));
+        }
+        // Whoever is fenced may wait, but not be let in.
+        let has_switched = status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some());
+        let target = status.target.as_ref().and_then(|target| target.uid.as_ref());
+        let is_target = |pod_uid: &String| Some(pod_uid) == target;
+        let is_let_in = owners.iter().any(|(_, pod_uid)| !is_target(pod_uid));
+        if has_switched && is_let_in && all.iter().any(|(_, pod_uid)| is_target(pod_uid)) {
+            self.broke(
+                at,
+                "OneOwner",
+                format_args!("{} owns the queue, and the target waits", names(&owners)),
+            );
         }
     }
 
