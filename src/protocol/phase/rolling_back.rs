@@ -188,8 +188,10 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
 fn leave_checkpoint(draft: &mut Draft<'_>, why: &str, retain: bool) {
     let checkpoint = draft.status.checkpoint.clone().unwrap_or_default();
     let source = draft.status.source.clone().unwrap_or_default();
-    let known =
-        checkpoint.archive.iter().map(|archive| format!(", {archive} among them")).collect::<String>();
+    let known = match &checkpoint.archive {
+        Some(archive) => format!(", {archive} among them"),
+        None => String::new(),
+    };
     let (container, node) = (&source.container_id, &source.node);
     let archives = format!("the checkpoint archives of container {container} on node {node}{known}");
     // A push that nobody heard the end of may have stored it.

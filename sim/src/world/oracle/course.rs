@@ -100,8 +100,8 @@ impl Oracle {
         if !is_kept(status) {
             return;
         }
-        // Somebody else deleted it: that is why it failed.
-        if why == reason::REPLAY_QUEUE_LOST {
+        // Somebody else deleted it: that is why it failed, or happened since.
+        if self.permits.may_lose_the_replay_queue() {
             return;
         }
         let replay = status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();

@@ -186,26 +186,36 @@ impl Oracle {
         targets.push(Ledger::default());
         let lacks = targets.iter().map(|target| ledger_gaps(target, &theirs));
         let Some(mut fewest) = lacks.min_by_key(Vec::len).filter(|lacks| !lacks.is_empty()) else { return };
-        // Where messages go past the replay queue, a source that says nothing any more takes with it what they did.
-        if self.permits.may_leave_a_gap()
-            && status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none())
-        {
-            let waiting = cluster.broker.identities(&self.names.queue());
-            let (mut unseen, seen): (Vec<_>, Vec<_>) =
-                fewest.into_iter().partition(|lacked| slipped_unseen(cluster, status, lacked));
-            fewest = seen;
-            // What the source had not acked comes out of Q.
-            unseen.retain(|lacked| !waiting.contains(lacked));
-            if !unseen.is_empty() {
-                self.fates.lose(Excuse::Messages(
-                    "messages went past the replay queue, only a source that is gone had them, and nothing showed it",
-                ));
-            }
-        }
+        fewest = self.but_for_slipped(cluster, status, fewest);
         if !fewest.is_empty() {
             let message = format_args!("the source is given up, and the target lacks {fewest:?}");
             self.broke(at, "NoEarlyKill", message);
         }
+    }
+
+    /// Where messages go past the replay queue, a source that says nothing any more takes with it what they did, and so does the
+    /// process that its pod begins afresh: takes them out of what is lacked, and excuses them.
+    fn but_for_slipped(
+        &mut self,
+        cluster: &Cluster,
+        status: &StatefulMigrationStatus,
+        lacks: Vec<(String, u64)>,
+    ) -> Vec<(String, u64)> {
+        let is_silent = status.handover.as_ref().is_some_and(|handover| handover.stopped.is_none());
+        if !self.permits.may_leave_a_gap() || !is_silent {
+            return lacks;
+        }
+        let (mut unseen, seen): (Vec<_>, Vec<_>) =
+            lacks.into_iter().partition(|lacked| slipped_unseen(cluster, status, lacked));
+        // What the source had not acked comes out of Q.
+        let waiting = cluster.broker.identities(&self.names.queue());
+        unseen.retain(|lacked| !waiting.contains(lacked));
+        if !unseen.is_empty() {
+            self.fates.lose(Excuse::Messages(
+                "messages went past the replay queue, only a source that is gone had them, and nothing showed it",
+            ));
+        }
+        seen
     }
 
     fn no_early_kill(
@@ -226,8 +236,9 @@ impl Oracle {
             }
             known = checkpointed(cluster, status).unwrap_or_default();
         }
-        let lacks: Vec<_> =
-            ledger_gaps(&known, ledger).into_iter().filter(|identity| !waiting.contains(identity)).collect();
+        let mut lacks = ledger_gaps(&known, ledger);
+        lacks.retain(|identity| !waiting.contains(identity));
+        let lacks = self.but_for_slipped(cluster, status, lacks);
         if !lacks.is_empty() {
             self.broke(at, "NoEarlyKill", format_args!("{id} was removed, and only it had {lacks:?}"));
         }
