@@ -13,8 +13,10 @@ pub struct QueueSnapshot {
     pub ready: usize,
     /// Delivered and not acked.
     pub unacked: usize,
-    /// Who consumes it.
+    /// Who consumes it, in the order in which they came.
     pub consumers: Vec<ConsumerView>,
+    /// Whether only the first of them gets messages, until it goes.
+    pub single_active: bool,
 }
 
 /// A consumer as an oracle sees it.
@@ -24,8 +26,6 @@ pub struct ConsumerView {
     pub connection: String,
     /// Whether nobody else may consume.
     pub exclusive: bool,
-    /// Whether it gets messages: of a single active consumer's queue only one does, and the others wait for its end.
-    pub active: bool,
 }
 
 /// A binding as an oracle sees it.
@@ -58,13 +58,9 @@ impl Broker {
             consumers: queue
                 .consumers
                 .iter()
-                .enumerate()
-                .map(|(at, consumer)| ConsumerView {
-                    connection: self.client_name(consumer.connection),
-                    exclusive: consumer.exclusive,
-                    active: at == 0 || !queue.settings.single_active,
-                })
+                .map(|c| ConsumerView { connection: self.client_name(c.connection), exclusive: c.exclusive })
                 .collect(),
+            single_active: queue.settings.single_active,
         };
         self.queues.iter().map(view).collect()
     }

@@ -184,7 +184,7 @@ impl Oracle {
         if self.outlived.is_none() && status.phase.is_terminal() {
             self.outlived = Some(uids_of_pods(cluster));
         }
-        self.one_owner(cluster, status, at);
+        self.one_owner(cluster, at);
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
         self.given_up_late(cluster, status, at);

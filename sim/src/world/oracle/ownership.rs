@@ -7,8 +7,9 @@ use super::{Oracle, memory};
 use crate::world::{Cluster, Container, Names};
 
 impl Oracle {
-    /// At no instant do two pods own `Q`. Of those that consume a queue with a single active consumer only that one does.
-    pub(super) fn one_owner(&mut self, cluster: &Cluster, status: &StatefulMigrationStatus, at: Duration) {
+    /// At no instant do two pods own `Q`. Of a queue with a single active consumer that one owns it: the broker lets whoever waits
+    /// in at the very moment at which it loses the other, which hears of that later.
+    pub(super) fn one_owner(&mut self, cluster: &Cluster, at: Duration) {
         let mut owners: Vec<(String, String)> = {
             let state = cluster.machines.lock();
             let owners = state.containers.values().filter(|container| owns(container, self.names));
@@ -17,29 +18,14 @@ impl Oracle {
         if owners.len() < 2 {
             return;
         }
-        let (queue, queues) = (self.names.queue(), cluster.broker.queues());
-        let consumers = queues.iter().filter(|known| known.name == queue).flat_map(|known| &known.consumers);
-        let waiting: Vec<&str> =
-            consumers.filter(|one| !one.active).map(|one| one.connection.as_str()).collect();
-        let all = owners.clone();
-        owners.retain(|(_, pod_uid)| !waiting.contains(&pod_uid.as_str()));
-        let names = |of: &[(String, String)]| {
-            of.iter().map(|(host, _)| host.clone()).collect::<Vec<_>>().join(" and ")
-        };
-        if owners.len() > 1 {
-            self.broke(at, "OneOwner", format_args!("{} own the queue", names(&owners)));
+        let (name, queues) = (self.names.queue(), cluster.broker.queues());
+        if let Some(queue) = queues.iter().find(|queue| queue.name == name && queue.single_active) {
+            let active = queue.consumers.first().map(|consumer| &consumer.connection);
+            owners.retain(|(_, pod_uid)| Some(pod_uid) == active);
         }
-        // Whoever is fenced may wait, but not be let in.
-        let has_switched = status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some());
-        let target = status.target.as_ref().and_then(|target| target.uid.as_ref());
-        let is_target = |pod_uid: &String| Some(pod_uid) == target;
-        let is_let_in = owners.iter().any(|(_, pod_uid)| !is_target(pod_uid));
-        if has_switched && is_let_in && all.iter().any(|(_, pod_uid)| is_target(pod_uid)) {
-            self.broke(
-                at,
-                "OneOwner",
-                format_args!("{} owns the queue, and the target waits", names(&owners)),
-            );
+        if owners.len() > 1 {
+            let hosts: Vec<String> = owners.into_iter().map(|(host, _)| host).collect();
+            self.broke(at, "OneOwner", format_args!("{} own the queue", hosts.join(" and ")));
         }
     }
 
