@@ -67,10 +67,11 @@ fn killed() -> Vec<(Fault, &'static str)> {
         let without_image = phase <= Phase::Checkpointing;
         all.push((at(FaultKind::KillSource), if without_image { "Failed" } else { "Completed" }));
     }
-    for step in [Step::ShadowSeen, Step::Phase(Phase::Replaying), Step::Phase(Phase::SwitchingOver)] {
+    // Its process runs before it says HELLO.
+    all.push(("kill-target@shadowSeen+1160ms".parse().expect("it is well written"), "Completed"));
+    for step in [Step::Phase(Phase::Replaying), Step::Phase(Phase::SwitchingOver), Step::PointOfNoReturn] {
         all.push((Fault::new(FaultKind::KillTarget, step), "Completed"));
     }
-    all.push((Fault::new(FaultKind::KillTarget, Step::PointOfNoReturn), "Completed"));
     all
 }
 
