@@ -121,7 +121,7 @@ impl Drive {
     }
 
     fn struck(&self) -> Vec<Strike> {
-        let history = self.strikes.history.iter();
+        let history = self.strikes.history.iter().filter(|struck| !struck.in_vain);
         history
             .map(|struck| {
                 let (fault, from_ms) = (&struck.fault, ms(struck.at));

@@ -100,20 +100,22 @@ impl Oracle {
         if !is_kept(status) {
             return;
         }
-        // Somebody else deleted it: that is why it failed, or happened since.
-        if self.permits.may_lose_the_replay_queue() {
+        // Somebody else deleted it: that is why it failed.
+        if why == reason::REPLAY_QUEUE_LOST {
             return;
         }
         let replay = status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
-        if cluster.broker.queues().iter().all(|queue| queue.name != replay) {
+        // Or it happened since.
+        let may_be_gone = self.permits.may_lose_the_replay_queue();
+        if !may_be_gone && cluster.broker.queues().iter().all(|queue| queue.name != replay) {
             self.broke(at, "NoLoss", format_args!("it failed, and its replay queue {replay} is not kept"));
         }
         let Some(kept) = checkpointed(cluster, status) else {
             self.broke(at, "NoLoss", "it failed, and its checkpoint image is not kept");
             return;
         };
-        // Where messages go past the replay queue, only the source had them.
-        if self.permits.may_leave_a_gap() {
+        // Where messages go past the replay queue, or are deleted with it, only the source had them.
+        if self.permits.may_leave_a_gap() || may_be_gone {
             return;
         }
         let waiting: BTreeSet<_> = cluster.broker.identities(&replay).into_iter().collect();
