@@ -48,6 +48,11 @@ fn no_right_is_a_wildcard_and_secrets_are_only_read_by_name() {
         if *resource == "secrets" {
             assert_eq!(*verbs, ["get"]);
         }
+        // Nodes have theirs, too, and whoever may write those can have a cluster evict every pod.
+        if *resource == "leases" {
+            let grants = |document: &&Value| document["rules"].to_string().contains("leases");
+            assert!(rbac.iter().filter(grants).all(|role| role["kind"] == "Role"));
+        }
         if resource.starts_with("nodes/") {
             assert_eq!(*verbs, ["create"], "{resource}");
         }
@@ -61,12 +66,16 @@ fn every_binding_is_of_a_role_that_exists_to_the_operators_account() {
         let of_kind = rbac.iter().filter(move |document| document["kind"] == kind);
         of_kind.map(|document| document["metadata"]["name"].as_str().expect("a name")).collect::<Vec<_>>()
     };
-    let (roles, accounts) = (named("ClusterRole"), named("ServiceAccount"));
-    let bindings = rbac.iter().filter(|document| document["kind"] == "ClusterRoleBinding");
-    for binding in bindings {
-        let role = binding["roleRef"]["name"].as_str().expect("a role");
-        assert!(roles.contains(&role), "{role}");
-        assert_eq!(binding["subjects"][0]["name"], accounts[0]);
+    let accounts = named("ServiceAccount");
+    for scope in ["ClusterRole", "Role"] {
+        let (roles, kind) = (named(scope), format!("{scope}Binding"));
+        let mut bindings = rbac.iter().filter(|document| document["kind"] == *kind).peekable();
+        assert!(bindings.peek().is_some(), "{kind}");
+        for binding in bindings {
+            let role = binding["roleRef"]["name"].as_str().expect("a role");
+            assert!(roles.contains(&role), "{role}");
+            assert_eq!(binding["subjects"][0]["name"], accounts[0]);
+        }
     }
     let deployment = operator.iter().find(|document| document["kind"] == "Deployment").expect("a Deployment");
     assert_eq!(deployment["spec"]["template"]["spec"]["serviceAccountName"], accounts[0]);
@@ -88,4 +97,7 @@ fn the_operator_runs_with_no_privilege_and_a_memory_limit() {
         assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"], "{probe}");
     }
     assert_eq!(container["args"], serde_json::json!(["operator"]));
+    let names = |variable: &Value| variable["valueFrom"]["fieldRef"]["fieldPath"].clone();
+    let told: Vec<Value> = container["env"].as_array().expect("variables").iter().map(names).collect();
+    assert_eq!(told, ["metadata.name", "metadata.namespace"], "who holds the Lease, and where it is");
 }

@@ -101,6 +101,10 @@ seeded_bugs! {
     AbandonShadow,
     /// The label of the source stays after a roll-back.
     ForgetUnlabel,
+    /// An operator works though another holds the Lease.
+    WorkUnelected,
+    /// An operator that has lost the Lease works on.
+    KeepLostLease,
     /// A session that another process began goes on as if it were the old one.
     KeepOldSession,
 

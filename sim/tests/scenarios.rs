@@ -62,6 +62,7 @@ fn killed() -> Vec<(Fault, &'static str)> {
     for phase in Phase::FORWARD {
         let at = |kind| Fault::new(kind, Step::Phase(phase));
         all.push((at(FaultKind::CrashOperator), "Completed"));
+        all.push((at(FaultKind::ReplaceOperator), "Completed"));
         all.push((at(FaultKind::CrashBroker), "Completed"));
         // Without an image there is nothing to go forward with, and no RAM to go back to.
         let without_image = phase <= Phase::Checkpointing;
@@ -101,6 +102,31 @@ fn faults_end_as_they_should() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_second_operator_waits_and_goes_on_when_the_first_is_cut_off() {
+    let calm = with("another-operator@Mirroring~60s");
+    let taken = "taken over by another operator while the first still ran";
+    let verdict = proven(calm.clone());
+    assert!(!verdict.reached.contains(taken), "the first renews its Lease");
+    assert!(
+        verdict.migration.total_ms.is_some_and(|total| total < 10_000),
+        "{:?}",
+        verdict.migration.total_ms
+    );
+    let cut_off = "partition:operator-api@Replaying~40s".parse().expect("it is well written");
+    let verdict = proven(calm.with(cut_off));
+    assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 2));
+    assert!(verdict.reached.contains(taken), "{:?}", verdict.reached);
+    assert!(verdict.migration.total_ms.is_some_and(|total| total < 30_000), "before the first is back");
+}
+
+/// What it has under way is let go, and taken up again when it has the Lease again: as by a crash, in one process.
+#[test]
+fn an_operator_that_cannot_renew_its_lease_lets_go_and_comes_back() {
+    let verdict = proven(with("partition:operator-api@Replaying~40s"));
+    assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1));
 }
 
 /// Both are published by one decision, with no write to the API server between them.

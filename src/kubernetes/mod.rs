@@ -5,6 +5,7 @@
 //!     ├─ migrations, events   the object itself: status by compare-and-swap, finalizer
 //!     ├─ pods, pod_view       source and shadow ◄── shadow_pod    what the shadow is made of
 //!     ├─ jobs, job_view       push and clean-up ◄── transfer_job  what the Jobs are made of
+//!     ├─ lease                which of several operators works
 //!     ├─ services             moves the labels by which Services select
 //!     ├─ kubelet              asks for the checkpoint             ◄── checkpoint_answer
 //!     └─ nodes, secrets, access                                   what the checks look at
@@ -21,6 +22,7 @@ pub mod failure;
 pub mod job_view;
 pub mod jobs;
 pub mod kubelet;
+pub mod lease;
 #[cfg(test)]
 mod loopback;
 mod migration_ref;

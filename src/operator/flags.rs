@@ -12,7 +12,7 @@ use super::{
     settings::CHECKPOINT_DIR,
 };
 use crate::{
-    io::{OsEntropy, SocketDial, SystemClock},
+    io::{Entropy as _, OsEntropy, SocketDial, SystemClock},
     kubernetes,
 };
 
@@ -55,9 +55,13 @@ pub struct OperatorFlags {
     /// Answer /healthz and /readyz here, such as 0.0.0.0:8080.
     #[arg(long, env = "MS2M_HEALTH_ADDRESS", value_name = "ADDRESS")]
     health_address: Option<SocketAddr>,
-    /// Who writes events: the pod's name.
-    #[arg(long, env = "POD_NAME", value_name = "NAME", default_value = "ms2m-operator")]
-    instance: String,
+    /// Who this is, in events and in the Lease: the pod's name. One is drawn where it is left out.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    instance: Option<String>,
+    /// Namespace of the Lease by which one of several operators works, the same for all of a cluster; that of the pod, or of
+    /// the context, where it is left out.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    lease_namespace: Option<String>,
 }
 
 /// Ways to a kubelet.
@@ -82,7 +86,9 @@ impl OperatorFlags {
             checkpoint_dir: self.checkpoint_dir.clone(),
             concurrency: self.concurrency,
             broker_deadline: Duration::from_millis(self.broker_deadline_ms),
-            instance: self.instance.clone(),
+            // Whoever starts again under the same name goes on at once; a name that nobody else can have waits for the Lease to run out.
+            instance: self.instance.clone().unwrap_or_else(|| format!("ms2m-operator-{}", OsEntropy.token())),
+            lease_namespace: self.lease_namespace.clone().filter(|namespace| !namespace.is_empty()),
         })
     }
 
@@ -173,6 +179,16 @@ mod tests {
         assert_eq!((settings.namespace, settings.concurrency), (None, 16));
         assert_eq!(settings.checkpoint_dir, "/var/lib/kubelet/checkpoints");
         assert!(matches!(settings.kubelet, KubeletAccess::Proxy));
+    }
+
+    #[test]
+    fn an_operator_without_a_name_has_one_that_no_other_has() {
+        let named = settings(&["--instance", "ms2m-operator-0", "--lease-namespace", "ms2m-system"]).unwrap();
+        assert_eq!(named.instance, "ms2m-operator-0");
+        assert_eq!(named.lease_namespace.as_deref(), Some("ms2m-system"));
+        let [one, other] = [settings(&[]).unwrap(), settings(&[]).unwrap()];
+        assert_ne!(one.instance, other.instance);
+        assert_eq!(settings(&["--lease-namespace", ""]).unwrap().lease_namespace, None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 /// How long a client may take to send its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether the operator has seen every migration once. Clones share it.
+/// Whether the operator has seen every migration once, or waits for another that works. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<AtomicBool>);
 
@@ -33,7 +33,7 @@ impl Health {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether the migrations are listed.
+    /// Whether the migrations are listed, or another operator works.
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

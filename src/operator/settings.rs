@@ -15,8 +15,10 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long any one call to a broker may take.
     pub broker_deadline: Duration,
-    /// Who writes events: the pod's name.
+    /// Who this is, in events and in the Lease: the pod's name. No two that run may have the same.
     pub instance: String,
+    /// Where the Lease is by which one of several operators works; the namespace of the cluster's configuration where there is none.
+    pub lease_namespace: Option<String>,
 }
 
 /// How kubelets are asked for checkpoints.
@@ -41,6 +43,7 @@ impl Default for Settings {
             concurrency: 16,
             broker_deadline: Duration::from_secs(5),
             instance: "ms2m-operator".to_owned(),
+            lease_namespace: None,
         }
     }
 }

@@ -157,6 +157,9 @@ impl World {
                 control_plane::kubeconfig(&self.work, control_plane::Identity::Operator).display()
             ),
             format!("--transfer-image={}", objects::operator_image()),
+            // As one that is started again in its pod.
+            "--instance=ms2m-operator-0".to_owned(),
+            format!("--lease-namespace={}", control_plane::OPERATOR_NAMESPACE),
         ];
         let program = self.programs.join("ms2m").display().to_string();
         Process::start(&program, &arguments, &[], &self.work.join("operator.log"))

@@ -14,6 +14,8 @@ use crate::world::Mistake;
 const ACTS: u32 = 24;
 /// One seed in so many tells a story besides.
 const TO_A_STORY: u8 = 6;
+/// In one of so many seeds a second operator works beside the first for a while.
+const TO_ANOTHER_OPERATOR: u8 = 6;
 
 impl Plan {
     /// The plan of a seed.
@@ -27,6 +29,10 @@ impl Plan {
             let workload = stories.usize(..scenario.workloads.len());
             let round = scenario.workloads[workload].rounds - 1;
             faults.extend(story::story(&mut stories, workload, round));
+        }
+        let mut operators = generator(seed, 11);
+        if operators.u8(..TO_ANOTHER_OPERATOR) == 0 {
+            faults.extend(another_operator(&mut operators, &scenario.workloads));
         }
         if scenario.mistake.is_some_and(Mistake::needs_calm) {
             faults.clear();
@@ -213,6 +219,37 @@ fn faults(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
     faults
 }
 
+/// Every kind about no link, but for those that are drawn by themselves.
+fn others() -> Vec<FaultKind> {
+    let by_itself = [FaultKind::AnotherOperator, FaultKind::ReplaceOperator];
+    FaultKind::simple().iter().copied().filter(|kind| !by_itself.contains(kind)).collect()
+}
+
+/// A second operator, and mostly something that keeps the first from its Lease for long enough that the second takes it.
+fn another_operator(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
+    let step = *choose(rng, &Step::all());
+    let after_ms = if rng.bool() { 0 } else { spread_ms(rng, 5, 3_000) };
+    let workload = rng.usize(..workloads.len());
+    let round = rng.u32(..workloads[workload].rounds);
+    let at = Moment { workload, round, step, after_ms };
+    let lasts_ms = spread_ms(rng, 1_000, 90_000);
+    let fault = |kind, lasts_ms| Fault { at, kind, lasts_ms };
+    let cut_off = [
+        FaultKind::Partition(Link::OperatorApi),
+        FaultKind::PartitionTo(Link::OperatorApi),
+        FaultKind::PartitionFrom(Link::OperatorApi),
+        FaultKind::Hold(Link::OperatorApi),
+    ];
+    match rng.u8(..4) {
+        0 => vec![fault(FaultKind::AnotherOperator, lasts_ms)],
+        1 => vec![fault(FaultKind::ReplaceOperator, lasts_ms)],
+        _ => vec![
+            fault(FaultKind::AnotherOperator, lasts_ms),
+            fault(*choose(rng, &cut_off), spread_ms(rng, 5_000, 60_000)),
+        ],
+    }
+}
+
 fn kind(rng: &mut Rng) -> FaultKind {
     let link = *choose(rng, &Link::ALL);
     match rng.u8(..20) {
@@ -227,7 +264,7 @@ fn kind(rng: &mut Rng) -> FaultKind {
         9 => FaultKind::LateBindings,
         10 => FaultKind::RepeatControl,
         11 => FaultKind::CompactHistory,
-        _ => *choose(rng, FaultKind::simple()),
+        _ => *choose(rng, &others()),
     }
 }
 

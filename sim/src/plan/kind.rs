@@ -88,6 +88,10 @@ macro_rules! fault_kinds {
 fault_kinds! {
     /// The operator is killed, and started again at the end.
     CrashOperator: lasts(700),
+    /// A second operator is there beside the first, as while one replaces the other, and is killed at the end.
+    AnotherOperator: lasts(5_000),
+    /// The operator is lost with its machine, and one on another takes over; at the end it is the other way round.
+    ReplaceOperator: lasts(25_000),
     /// The API server is down; what it stored stays.
     CrashApiServer: lasts(5_000),
     /// The broker is down; what is durable stays.

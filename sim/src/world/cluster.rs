@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use http::{HeaderValue, header::USER_AGENT};
 use lapin::uri::AMQPUri;
-use ms2m::{api::FIELD_MANAGER, kubernetes::client};
+use ms2m::{api::FIELD_MANAGER, kubernetes::client, operator::leadership::LEASE};
 use ms2m_app::io::SystemClock;
 use ms2m_counter::{
     OutputTo,
@@ -115,6 +115,12 @@ impl Cluster {
         pods.first().map_or_else(|| names.source(), |pod| text(pod, "name"))
     }
 
+    /// Which operator works, as the Lease says.
+    pub fn leader(&self) -> Option<String> {
+        let lease = self.api.get("coordination.k8s.io", "leases", objects::NAMESPACE, LEASE)?;
+        lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
+    }
+
     /// What the operator has done so far.
     pub fn counts(&self) -> Counts {
         Counts { writes: self.api.writes_of(FIELD_MANAGER), acts: self.broker.changes() }
@@ -154,10 +160,15 @@ impl Cluster {
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        let (clock, pace) = (self.clock.clone(), scenario.pace.clone());
-        sim.host("operator", move || {
-            let (clock, pace) = (clock.clone(), pace.clone());
-            async move { super::operator::run(clock, &pace).await }
+        self.host_operator(sim, "operator", scenario);
+    }
+
+    /// An operator on a host of its own.
+    pub(super) fn host_operator(&self, sim: &mut Sim<'_>, host: &str, scenario: &Scenario) {
+        let (name, clock, pace) = (host.to_owned(), self.clock.clone(), scenario.pace.clone());
+        sim.host(host, move || {
+            let (name, clock, pace) = (name.clone(), clock.clone(), pace.clone());
+            async move { super::operator::run(&name, clock, &pace).await }
         });
     }
 

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use turmoil::Sim;
 
 use super::{
-    Cluster, Reached, activity::Activity, objects, oracle::Isolation, party::Party, strike::Strikes,
+    Cluster, Reached, activity::Activity, objects, oracle::Isolation, party::Party, rare, strike::Strikes,
 };
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
@@ -92,6 +92,8 @@ pub(super) struct Drive {
     samples: Vec<Sample>,
     expired_watches: u64,
     version: u64,
+    /// The operator that worked last.
+    leader: Option<String>,
     verdict: Verdict,
 }
 
@@ -109,6 +111,7 @@ impl Drive {
             samples: Vec::new(),
             expired_watches: 0,
             version: 0,
+            leader: None,
             verdict: Verdict::default(),
         }
     }
@@ -381,7 +384,7 @@ impl Drive {
     }
 
     /// Reads the objects' status when anything was written.
-    fn look(&mut self, sim: &Sim<'_>) {
+    fn look(&mut self, sim: &mut Sim<'_>) {
         let expired = self.cluster.api.expired_watches(USER_AGENT);
         if expired > self.expired_watches {
             self.expired_watches = expired;
@@ -395,6 +398,7 @@ impl Drive {
         }
         self.version = version;
         self.look_for_evictions();
+        self.look_for_a_new_leader(sim);
         let (mut lines, mut strangers) = (Vec::new(), Vec::new());
         for party in self.parties.iter_mut().filter(|party| party.asked.is_some()) {
             let Some(object) = party.object(&self.cluster) else {
@@ -423,6 +427,19 @@ impl Drive {
         }
         if let Some(message) = strangers.into_iter().next() {
             self.broke_isolation(sim, message);
+        }
+    }
+
+    /// Whether another operator works than before; the Lease may be nobody's in between.
+    fn look_for_a_new_leader(&mut self, sim: &mut Sim<'_>) {
+        let Some(leader) = self.cluster.leader().filter(|leader| !leader.is_empty()) else { return };
+        let Some(before) = self.leader.replace(leader.clone()).filter(|before| *before != leader) else {
+            return;
+        };
+        self.note(sim, Lane::Run, format_args!("{leader} works, and no longer {before}"));
+        if self.parties.iter().any(|party| party.asked.is_some() && !party.is_over()) {
+            self.reached.reach(rare::TAKEN_OVER);
+            self.reached.reach_if(sim.is_host_running(before.as_str()), rare::MADE_WAY);
         }
     }
 

@@ -179,7 +179,9 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
             Link::SourceNodeApi => known(&[&source_node, API_SERVER]),
             Link::TargetNodeApi => known(&[&target_node, API_SERVER]),
         },
-        K::CrashOperator | K::ClockAhead | K::ClockBehind => known(&[OPERATOR]),
+        K::CrashOperator | K::AnotherOperator | K::ReplaceOperator | K::ClockAhead | K::ClockBehind => {
+            known(&[OPERATOR])
+        }
         K::DropOperator | K::CloseOperatorChannels => known(&[OPERATOR, BROKER]),
         K::CrashBroker
         | K::BrokerMemoryAlarm

@@ -33,8 +33,12 @@ impl Clock for SkewedClock {
     }
 }
 
-/// The operator that ships, on a host of its own.
-pub(super) async fn run(clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn std::error::Error>> {
+/// The operator that ships, on a host of its own, which has its name.
+pub(super) async fn run(
+    host: &str,
+    clock: SkewedClock,
+    pace: &Pace,
+) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
         dial: Arc::new(SimDial),
@@ -44,6 +48,7 @@ pub(super) async fn run(clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn s
         settings: Settings {
             transfer_image: objects::OPERATOR_IMAGE.to_owned(),
             concurrency: pace.concurrency,
+            instance: host.to_owned(),
             broker_deadline: Duration::from_millis(pace.broker_deadline_ms),
             ..Settings::default()
         },

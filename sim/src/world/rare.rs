@@ -40,7 +40,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 34] = [
+const OTHERS: [&str; 36] = [
     "completed",
     "rolled back",
     "failed",
@@ -65,6 +65,8 @@ const OTHERS: [&str; 34] = [
     "checkpoint left behind, and said so",
     "image kept by policy",
     "moved on, or back",
+    TAKEN_OVER,
+    MADE_WAY,
     "status written in conflict",
     "watch resumed at a server that is behind",
     "zombie refused by the broker",
@@ -76,6 +78,11 @@ const OTHERS: [&str; 34] = [
     PUSHED_OVER_BLOBS,
     KILLED_PUSHING,
 ];
+
+/// The Lease has another holder, and a migration is under way.
+pub(super) const TAKEN_OVER: &str = "taken over by another operator";
+/// And the one that held it still runs, cut off.
+pub(super) const MADE_WAY: &str = "taken over by another operator while the first still ran";
 
 /// A manifest is stored, and whoever sent it does not hear so.
 pub(super) const PUSHED_UNHEARD: &str = "pushed, and the answer lost";

@@ -27,6 +27,8 @@ pub(super) struct Strikes {
     in_force: Vec<Strike>,
     /// How many crashes hold a host down.
     down: BTreeMap<String, u32>,
+    /// How many operators there were, the first included.
+    operators: u32,
     last: Duration,
     /// What has struck, for the report.
     pub(super) history: Vec<Struck>,
@@ -52,10 +54,12 @@ struct Strike {
 enum Undo {
     Nothing,
     StartHost(String),
+    EndHost(String),
+    Replace { ends: String, starts: String },
     Release(String, String),
     Repair(String, String),
     Hasten(String, String),
-    Withdraw(u64),
+    Withdraw(Vec<u64>),
     ReleaseWatches,
     CatchUp,
     Confirm,
@@ -72,6 +76,7 @@ impl Strikes {
             due: Vec::new(),
             in_force: Vec::new(),
             down: BTreeMap::new(),
+            operators: 1,
             last: Duration::ZERO,
             history: Vec::new(),
         }
@@ -165,7 +170,9 @@ impl Drive {
             | FaultKind::PartitionTo(link)
             | FaultKind::PartitionFrom(link)
             | FaultKind::Slow(link) => self.strike_link(sim, fault, link),
+            FaultKind::AnotherOperator => Some(Undo::EndHost(self.begin_operator(sim))),
             FaultKind::CrashOperator
+            | FaultKind::ReplaceOperator
             | FaultKind::CrashApiServer
             | FaultKind::CrashBroker
             | FaultKind::CrashTraffic
@@ -228,7 +235,7 @@ impl Drive {
     }
 
     fn reach_paths_of(&mut self, kind: FaultKind) {
-        if kind == FaultKind::CrashOperator {
+        if matches!(kind, FaultKind::CrashOperator | FaultKind::ReplaceOperator) {
             for party in &self.parties {
                 self.reached.reach_in("operator restarted in", &party.status);
             }
@@ -278,7 +285,7 @@ impl Drive {
         let (source, target) =
             (party.names.source_node(&party.workload), party.names.target_node(&party.workload));
         let host = match fault.kind {
-            FaultKind::CrashOperator => "operator".to_owned(),
+            FaultKind::CrashOperator | FaultKind::ReplaceOperator => "operator".to_owned(),
             FaultKind::CrashApiServer => "apiserver".to_owned(),
             FaultKind::CrashBroker => "rabbitmq".to_owned(),
             FaultKind::CrashTraffic => party.names.traffic(),
@@ -300,7 +307,18 @@ impl Drive {
         if *count == 1 {
             network::crash(sim, host.as_str());
         }
+        if fault.kind == FaultKind::ReplaceOperator {
+            return Some(Undo::Replace { ends: self.begin_operator(sim), starts: host });
+        }
         Some(Undo::StartHost(host))
+    }
+
+    /// One more, on a host of its own.
+    fn begin_operator(&mut self, sim: &mut Sim<'_>) -> String {
+        self.strikes.operators += 1;
+        let host = format!("operator-{}", self.strikes.operators);
+        self.cluster.host_operator(sim, &host, &self.plan.scenario);
+        host
     }
 
     fn lose(&mut self, sim: &mut Sim<'_>, node: String) -> String {
@@ -347,24 +365,36 @@ impl Drive {
             }
             FaultKind::ChangeBindings => {
                 let binding = Routes::of(party.names, party.workload.shape).added();
-                self.cluster.broker.bind(&binding);
-                party.oracle.expects_binding(binding);
-                true
+                // To bind it once more changes nothing.
+                let is_new = !self.cluster.broker.bindings().contains(&binding);
+                if is_new {
+                    self.cluster.broker.bind(&binding);
+                    party.oracle.expects_binding(binding);
+                }
+                is_new
             }
             other => misdirected(other),
         };
         is_done.then_some(Undo::Nothing)
     }
 
+    /// Starts it again when nothing else holds it down.
+    fn start_host(&mut self, sim: &mut Sim<'_>, host: &str) {
+        let count = self.strikes.down.entry(host.to_owned()).or_default();
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            network::bounce(sim, host);
+        }
+    }
+
     fn undo(&mut self, sim: &mut Sim<'_>, undo: Undo) {
         match undo {
             Undo::Nothing => {}
-            Undo::StartHost(host) => {
-                let count = self.strikes.down.entry(host.clone()).or_default();
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    network::bounce(sim, host.as_str());
-                }
+            Undo::StartHost(host) => self.start_host(sim, &host),
+            Undo::EndHost(host) => network::crash(sim, host.as_str()),
+            Undo::Replace { ends, starts } => {
+                network::crash(sim, ends.as_str());
+                self.start_host(sim, &starts);
             }
             Undo::Release(a, b) => sim.release(a, b),
             Undo::Repair(a, b) => sim.repair(a, b),
@@ -373,7 +403,7 @@ impl Drive {
                 let most = Duration::from_micros(self.plan.scenario.latency_us_max);
                 sim.set_link_max_message_latency(a, b, most);
             }
-            Undo::Withdraw(id) => self.cluster.api.withdraw(id),
+            Undo::Withdraw(ids) => ids.into_iter().for_each(|id| self.cluster.api.withdraw(id)),
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::CatchUp => self.cluster.api.catch_up(),
             Undo::Confirm => self.cluster.broker.withhold_confirms(false),

@@ -12,7 +12,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Api, Client, CustomResourceExt as _, api::PostParams};
 use ms2m::api::StatefulMigration;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +26,8 @@ use super::{authority::Authority, network::HUB};
 use crate::process::patiently;
 
 const PORT: u16 = 6443;
+pub(super) use rights::NAMESPACE as OPERATOR_NAMESPACE;
+
 /// Where the programs of a real API server are, as envtest and kubebuilder have it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// How long the API server may take to come up.
@@ -66,6 +72,15 @@ impl ControlPlane {
 
     /// Makes ready what a user has installed before.
     pub(super) async fn populate(&self, client: &Client) -> anyhow::Result<()> {
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(rights::NAMESPACE.to_owned()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        let namespaces = Api::all(client.clone());
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .context("the operator's namespace is refused")?;
         match self {
             // It knows the definition already.
             Self::Simulated(_) => Ok(()),

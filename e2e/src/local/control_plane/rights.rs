@@ -8,13 +8,19 @@ use crate::local::cluster::resource_of;
 
 /// Who the operator is: the account of `deploy/rbac.yaml`.
 pub(super) const OPERATOR: &str = "system:serviceaccount:ms2m-system:ms2m-operator";
+/// Where that account is, and the operator's Lease.
+pub(in crate::local) const NAMESPACE: &str = "ms2m-system";
 /// What a user applies.
 const RBAC: &str = include_str!("../../../../deploy/rbac.yaml");
 
 /// Grants the operator what a user would, and nothing else: a right that is missing there is missing here.
 pub(super) async fn grant(client: &Client) -> anyhow::Result<()> {
     for object in roles_and_bindings()? {
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource_of(&object)?);
+        let (client, resource) = (client.clone(), resource_of(&object)?);
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
         api.create(&PostParams::default(), &object).await.context("deploy/rbac.yaml is refused")?;
     }
     Ok(())
@@ -23,7 +29,7 @@ pub(super) async fn grant(client: &Client) -> anyhow::Result<()> {
 /// All but the account itself: its name is enough.
 fn roles_and_bindings() -> anyhow::Result<Vec<DynamicObject>> {
     let mut objects: Vec<DynamicObject> = serde_saphyr::from_multiple(RBAC).context("deploy/rbac.yaml")?;
-    objects.retain(|object| object.types.as_ref().is_some_and(|types| types.kind.starts_with("ClusterRole")));
+    objects.retain(|object| object.types.as_ref().is_some_and(|types| types.kind != "ServiceAccount"));
     Ok(objects)
 }
 

@@ -1,6 +1,6 @@
 //! What breaks at the API server.
 
-use ms2m::kubernetes::client::USER_AGENT;
+use ms2m::kubernetes::{client::USER_AGENT, lease};
 
 use super::{Undo, misdirected};
 use crate::{
@@ -27,9 +27,18 @@ impl Drive {
             FaultKind::DelayApi => (operator, u32::MAX, FaultEffect::Delay { ms: DELAY_MS }),
             watches => return self.strike_watches(watches),
         };
-        let id = self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
-        // A single one waits for the write that it is meant for.
-        if times == 1 { Undo::Nothing } else { Undo::Withdraw(id) }
+        let inject = |on, effect| self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
+        let is_about_writes = on.is_write.is_some();
+        let mut injected = vec![inject(on, effect.clone())];
+        if times == 1 {
+            // It waits for the write that it is meant for.
+            return Undo::Nothing;
+        }
+        // What is refused or late because the server can do no more is the claim of the Lease, too.
+        if !is_about_writes {
+            injected.push(inject(RequestMatch::from_client(lease::USER_AGENT), effect));
+        }
+        Undo::Withdraw(injected)
     }
 
     fn strike_watches(&self, kind: FaultKind) -> Undo {
