@@ -62,10 +62,7 @@ impl Leadership {
                     }
                 }
                 Ok(Ok(Claim::Contested)) => {}
-                Ok(Err(error)) => tracing::warn!(
-                    %error,
-                    "the Lease cannot be claimed, and without it nothing is done: see ms2m-election in deploy/rbac.yaml"
-                ),
+                Ok(Err(error)) => complain(&error),
                 Err(_) => tracing::warn!("the API server does not answer the claim of the Lease"),
             }
             sleep(AGAIN).await;
@@ -111,5 +108,17 @@ impl Leadership {
             self.renewed = began;
         }
         Ok(claim)
+    }
+}
+
+/// A refusal needs a person; everything else passes.
+fn complain(error: &kube::Error) {
+    match error {
+        kube::Error::Api(status) if [403, 404].contains(&status.code) => tracing::warn!(
+            %error,
+            "the Lease is refused, and without it nothing is done: grant ms2m-election of deploy/rbac.yaml in a namespace that \
+             exists, and name that with --lease-namespace"
+        ),
+        _ => tracing::warn!(%error, "the Lease cannot be claimed; nothing is done without it"),
     }
 }
