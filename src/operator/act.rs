@@ -37,10 +37,14 @@ pub(super) struct Actor<'a> {
     pub(super) status: &'a StatefulMigrationStatus,
 }
 
-/// Does the effects in order, up to the first that fails: what comes after it may rely on it.
+/// Does the effects in order, up to the first that fails: what comes after it may rely on it. None is begun when another operator may
+/// work.
 pub(super) async fn act(actor: &Actor<'_>, effects: Vec<Effect>) -> Vec<EffectOutcome> {
     let mut outcomes = Vec::with_capacity(effects.len());
     for effect in effects {
+        if !actor.context.term.holds() {
+            break;
+        }
         let result = actor.perform(&effect).await;
         let failed = result.is_err();
         outcomes.push(EffectOutcome { effect, result });

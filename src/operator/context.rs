@@ -6,7 +6,7 @@ use std::{
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Deps, Settings, session::Sessions};
+use super::{Deps, Settings, leadership::Term, session::Sessions};
 use crate::{
     api::StatefulMigration,
     io::{Clock, Dial, Entropy},
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct Context {
     pub(super) client: kube::Client,
     pub(super) kubelets: Kubelets,
+    pub(super) term: Term,
     pub(super) dial: Arc<dyn Dial>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -33,11 +34,13 @@ impl Context {
         deps: Deps,
         client: kube::Client,
         kubelets: Kubelets,
+        term: Term,
     ) -> (Arc<Self>, UnboundedReceiver<ObjectRef<StatefulMigration>>) {
         let (wake, wakes) = unbounded();
         let context = Self {
             client,
             kubelets,
+            term,
             dial: deps.dial,
             clock: deps.clock,
             entropy: deps.entropy,

@@ -3,7 +3,10 @@
 //! Two that act at the same time harm a migration though every status is a compare-and-swap: what one does at the broker or the
 //! API server is done before the other's decision about it is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ms2m_app::seeded_bug::{self, SeededBug};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -25,11 +28,31 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Name of the Lease of operators that look after everything; those of one namespace have one of their own.
 pub const LEASE: &str = "ms2m-operator";
 
+/// Until when this is the operator that works, unless it is longer. Whoever acts asks before: a process that stood still for a while
+/// goes on with what it was about, and only then sees how late it is.
+#[derive(Clone, Debug)]
+pub(super) struct Term(Arc<Mutex<Instant>>);
+
+impl Term {
+    /// Whether it still is.
+    pub(super) fn holds(&self) -> bool {
+        Instant::now() < self.end() || seeded_bug::is(SeededBug::ActUnelected)
+    }
+
+    fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Lease was renewed by a claim that was made then.
+    fn renewed(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at + PATIENCE;
+    }
+}
+
 pub(super) struct Leadership {
     lease: LeaseClaim,
     clock: Arc<dyn Clock>,
-    /// When the claim was made that was last granted.
-    renewed: Instant,
+    term: Term,
 }
 
 impl Leadership {
@@ -44,7 +67,11 @@ impl Leadership {
             None => LEASE.to_owned(),
         };
         let lease = LeaseClaim::new(client, namespace, name, settings.instance.clone(), LASTS);
-        Self { lease, clock, renewed: Instant::now() }
+        Self { lease, clock, term: Term(Arc::new(Mutex::new(Instant::now()))) }
+    }
+
+    pub(super) fn term(&self) -> Term {
+        self.term.clone()
     }
 
     /// Until this is the operator that works. One that waits is ready: a rolling update goes on, and ends the one that works.
@@ -76,8 +103,7 @@ impl Leadership {
             if seeded_bug::is(SeededBug::WorkUnelected) || seeded_bug::is(SeededBug::KeepLostLease) {
                 continue;
             }
-            let end = self.renewed + PATIENCE;
-            match timeout_at(end, self.claim()).await {
+            match timeout_at(self.term.end(), self.claim()).await {
                 Ok(Ok(Claim::Taken(holder))) => {
                     tracing::warn!(holder, "another operator has taken the Lease");
                     return;
@@ -85,7 +111,7 @@ impl Leadership {
                 Ok(Ok(Claim::Held | Claim::Contested)) | Err(_) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be renewed"),
             }
-            if self.renewed + PATIENCE <= Instant::now() {
+            if !self.term.holds() {
                 tracing::warn!("the Lease could not be renewed in time: another operator may take it");
                 return;
             }
@@ -105,7 +131,7 @@ impl Leadership {
         let began = Instant::now();
         let claim = self.lease.claim(self.clock.now()).await?;
         if claim == Claim::Held {
-            self.renewed = began;
+            self.term.renewed(began);
         }
         Ok(claim)
     }

@@ -78,7 +78,7 @@ pub async fn run(
             () = shutdown.clone() => return Ok(()),
         }
         tracing::info!("this is the operator that works");
-        let (context, wakes) = Context::new(deps.clone(), client.clone(), kubelets(&deps));
+        let (context, wakes) = Context::new(deps.clone(), client.clone(), kubelets(&deps), leadership.term());
         tokio::select! {
             () = controller::run(context, wakes, deps.health.clone(), shutdown.clone()) => {
                 leadership.release().await;

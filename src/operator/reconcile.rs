@@ -38,6 +38,9 @@ pub(super) enum ReconcileError {
         #[source]
         error: kube::Error,
     },
+    /// Another operator may work: this one decides nothing more.
+    #[error("the Lease was not renewed in time")]
+    NotElected,
 }
 
 fn when(doing: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
@@ -130,6 +133,9 @@ impl<'a> Turn<'a> {
     async fn round(&mut self) -> Result<Option<Next>, ReconcileError> {
         let look = observe(self.context, &self.object, self.migration, self.outcomes.clone());
         let seen = Box::pin(look).await;
+        if !self.context.term.holds() {
+            return Err(ReconcileError::NotElected);
+        }
         let before = self.object.status.clone().unwrap_or_default();
         let decision = self.decide(&before, &seen.observation);
         if decision.status != before {

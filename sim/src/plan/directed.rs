@@ -20,6 +20,7 @@ pub(super) fn steps(kind: FaultKind) -> Vec<Step> {
         // What the world does wrong is there before the migration meets it.
         kind if kind.lies_in_wait() => all[..BEFORE_THE_CHECKPOINT].to_vec(),
         FaultKind::KillTarget
+        | FaultKind::FreezeTarget
         | FaultKind::DeleteTarget
         | FaultKind::ForceDeleteTarget
         | FaultKind::DropTarget

@@ -235,6 +235,7 @@ fn another_operator(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
     let lasts_ms = spread_ms(rng, 1_000, 90_000);
     let fault = |kind, lasts_ms| Fault { at, kind, lasts_ms };
     let cut_off = [
+        FaultKind::FreezeOperator,
         FaultKind::Partition(Link::OperatorApi),
         FaultKind::PartitionTo(Link::OperatorApi),
         FaultKind::PartitionFrom(Link::OperatorApi),

@@ -112,6 +112,12 @@ fault_kinds! {
     KillSource: at_once().repeats_outputs(),
     /// The target's process is killed.
     KillTarget: at_once().repeats_outputs(),
+    /// The operator's process stands still, as if it were stopped, or its machine; then all that it waited for is over at once.
+    FreezeOperator: lasts(20_000),
+    /// The source's process stands still.
+    FreezeSource: lasts(20_000).repeats_outputs(),
+    /// The target's process stands still.
+    FreezeTarget: lasts(20_000).repeats_outputs(),
 
     /// Somebody deletes the source pod.
     DeleteSource: at_once().repeats_outputs(),

@@ -15,6 +15,7 @@ use turmoil::Sim;
 
 use super::{
     CounterProgram, Machines, Mistake, Names, SimRuntime,
+    freezer::Freezer,
     names::node,
     objects,
     operator::SkewedClock,
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub machines: Machines,
     /// The operator's clock.
     pub clock: SkewedClock,
+    /// What can hold the operator still, the first one.
+    pub operator: Freezer,
     /// The publishers of each workload.
     pub traffic: Vec<Traffic>,
     /// Publishers stop when it is set.
@@ -78,6 +81,7 @@ impl Cluster {
             broker: SharedBroker::default(),
             machines: Machines::default(),
             clock: SkewedClock::default(),
+            operator: Freezer::default(),
             traffic: scenario.workloads.iter().map(|_| Traffic::new()).collect(),
             stop_traffic: watch::channel(false).0,
         };
@@ -160,15 +164,15 @@ impl Cluster {
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        self.host_operator(sim, "operator", scenario);
+        self.host_operator(sim, "operator", self.operator.clone(), scenario);
     }
 
     /// An operator on a host of its own.
-    pub(super) fn host_operator(&self, sim: &mut Sim<'_>, host: &str, scenario: &Scenario) {
+    pub(super) fn host_operator(&self, sim: &mut Sim<'_>, host: &str, freezer: Freezer, scenario: &Scenario) {
         let (name, clock, pace) = (host.to_owned(), self.clock.clone(), scenario.pace.clone());
         sim.host(host, move || {
             let (name, clock, pace) = (name.clone(), clock.clone(), pace.clone());
-            async move { super::operator::run(&name, clock, &pace).await }
+            freezer.begin(async move { super::operator::run(&name, clock, &pace).await })
         });
     }
 

@@ -170,18 +170,13 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::Partition(link)
         | K::PartitionTo(link)
         | K::PartitionFrom(link)
-        | K::Slow(link) => match link {
-            Link::OperatorApi => known(&[OPERATOR, API_SERVER]),
-            Link::OperatorBroker => known(&[OPERATOR, BROKER]),
-            Link::SourceBroker => known(&[&source, BROKER]),
-            Link::TargetBroker => known(&[&target, BROKER]),
-            Link::TrafficBroker => known(&[&party.names.traffic(), BROKER]),
-            Link::SourceNodeApi => known(&[&source_node, API_SERVER]),
-            Link::TargetNodeApi => known(&[&target_node, API_SERVER]),
-        },
-        K::CrashOperator | K::AnotherOperator | K::ReplaceOperator | K::ClockAhead | K::ClockBehind => {
-            known(&[OPERATOR])
-        }
+        | K::Slow(link) => ends(link, party),
+        K::CrashOperator
+        | K::AnotherOperator
+        | K::ReplaceOperator
+        | K::FreezeOperator
+        | K::ClockAhead
+        | K::ClockBehind => known(&[OPERATOR]),
         K::DropOperator | K::CloseOperatorChannels => known(&[OPERATOR, BROKER]),
         K::CrashBroker
         | K::BrokerMemoryAlarm
@@ -205,9 +200,13 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         // Which of them it is, nobody but whoever strikes knows.
         K::LoseThirdNode => Vec::new(),
         K::LoseTargetNode => vec![target_node, target],
-        K::KillSource | K::DeleteSource | K::ForceDeleteSource | K::DeleteSourceControl => vec![source],
+        K::KillSource | K::FreezeSource | K::DeleteSource | K::ForceDeleteSource | K::DeleteSourceControl => {
+            vec![source]
+        }
         K::DropSource | K::CloseSourceChannels => known(&[&source, BROKER]),
-        K::KillTarget | K::DeleteTarget | K::ForceDeleteTarget | K::DeleteTargetControl => vec![target],
+        K::KillTarget | K::FreezeTarget | K::DeleteTarget | K::ForceDeleteTarget | K::DeleteTargetControl => {
+            vec![target]
+        }
         K::DropTarget | K::CloseTargetChannels => known(&[&target, BROKER]),
         K::RegistryDown | K::TruncatePushes | K::RefuseManifests | K::LosePushAnswers => known(&[REGISTRY]),
         K::Cancel
@@ -225,4 +224,19 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::LaggingApi
         | K::StaleWatch => known(&[API_SERVER]),
     }
+}
+
+/// Who is at the ends of a link.
+fn ends(link: Link, party: &Party) -> Vec<String> {
+    let names = party.names;
+    let (one, other) = match link {
+        Link::OperatorApi => (OPERATOR.to_owned(), API_SERVER),
+        Link::OperatorBroker => (OPERATOR.to_owned(), BROKER),
+        Link::SourceBroker => (names.source(), BROKER),
+        Link::TargetBroker => (names.shadow(), BROKER),
+        Link::TrafficBroker => (names.traffic(), BROKER),
+        Link::SourceNodeApi => (names.source_node(&party.workload), API_SERVER),
+        Link::TargetNodeApi => (names.target_node(&party.workload), API_SERVER),
+    };
+    vec![one, other.to_owned()]
 }

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Archive, Images, Main, Memory, Reached,
+    freezer::Freezer,
     transfer::{Handled, Handling, Transfer},
 };
 use crate::kubelet::Exit;
@@ -34,6 +35,8 @@ pub struct State {
     pub checkpoint_failures: u32,
     /// What does not work at present.
     pub ailments: BTreeSet<Ailment>,
+    /// What can hold a process still, by container id.
+    pub(super) freezers: BTreeMap<String, Freezer>,
     pub(super) requests: VecDeque<Request>,
     pub(super) transfers: Vec<Transfer>,
     /// What transfer Jobs did to checkpoints, in order.
@@ -102,6 +105,8 @@ pub struct Container {
     pub began: Duration,
     /// When it ended, if it has.
     pub ended: Option<Duration>,
+    /// Whether it was held still at some time: then it may not know yet what has become of its connections.
+    pub stood_still: bool,
     /// Its RAM.
     pub memory: Box<dyn Memory>,
     pub(super) exit: watch::Sender<Option<Exit>>,
@@ -166,12 +171,13 @@ impl Machines {
 
     fn run(&self, sim: &mut turmoil::Sim<'_>, container_id: String, host: &str, main: Main) {
         let (machines, main) = (self.clone(), RefCell::new(Some(main)));
+        let freezer = self.lock().freezers.entry(container_id.clone()).or_default().clone();
         sim.host(host, move || {
             let main = main.borrow_mut().take();
-            let (machines, container_id) = (machines.clone(), container_id.clone());
+            let (machines, container_id, freezer) = (machines.clone(), container_id.clone(), freezer.clone());
             async move {
                 if let Some(main) = main {
-                    let exit = main().await;
+                    let exit = freezer.begin(main()).await;
                     machines.exited(&container_id, exit, turmoil::sim_elapsed().unwrap_or_default());
                 }
                 Ok(())

@@ -21,6 +21,7 @@ mod cluster;
 mod counter;
 mod drive;
 mod evictions;
+mod freezer;
 mod history;
 mod images;
 mod machines;

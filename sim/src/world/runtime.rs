@@ -121,6 +121,7 @@ impl Runtime for SimRuntime {
                     restored_from: archive.map(|archive| archive.serial),
                     began: turmoil::sim_elapsed().unwrap_or_default(),
                     ended: None,
+                    stood_still: false,
                     memory: launch.memory,
                     exit,
                 },

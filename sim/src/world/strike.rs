@@ -5,12 +5,17 @@
 mod api;
 mod broker;
 mod machines;
+mod processes;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use turmoil::Sim;
 
-use super::{Cluster, drive::Drive, machines::Ailment, names::node, objects, oracle::Oracle, routes::Routes};
+use processes::thaw;
+
+use super::{
+    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, routes::Routes,
+};
 use crate::{
     network,
     plan::{Fault, FaultKind, Link},
@@ -55,6 +60,7 @@ enum Undo {
     Nothing,
     StartHost(String),
     EndHost(String),
+    Thaw { freezer: Freezer, held: Vec<(String, String)> },
     Replace { ends: String, starts: String },
     Release(String, String),
     Repair(String, String),
@@ -163,6 +169,7 @@ impl Drive {
     }
 
     /// Lets it strike; returns how it is undone, or nothing where what it is about is not there.
+    #[allow(clippy::too_many_lines, reason = "it is the list of kinds, and nothing else")]
     fn strikes_at(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Undo> {
         match fault.kind {
             FaultKind::Hold(link)
@@ -170,8 +177,11 @@ impl Drive {
             | FaultKind::PartitionTo(link)
             | FaultKind::PartitionFrom(link)
             | FaultKind::Slow(link) => self.strike_link(sim, fault, link),
-            FaultKind::AnotherOperator => Some(Undo::EndHost(self.begin_operator(sim))),
             FaultKind::CrashOperator
+            | FaultKind::FreezeOperator
+            | FaultKind::FreezeSource
+            | FaultKind::FreezeTarget
+            | FaultKind::AnotherOperator
             | FaultKind::ReplaceOperator
             | FaultKind::CrashApiServer
             | FaultKind::CrashBroker
@@ -280,67 +290,6 @@ impl Drive {
         })
     }
 
-    fn strike_processes(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Undo> {
-        let party = &self.parties[fault.at.workload];
-        let (source, target) =
-            (party.names.source_node(&party.workload), party.names.target_node(&party.workload));
-        let host = match fault.kind {
-            FaultKind::CrashOperator | FaultKind::ReplaceOperator => "operator".to_owned(),
-            FaultKind::CrashApiServer => "apiserver".to_owned(),
-            FaultKind::CrashBroker => "rabbitmq".to_owned(),
-            FaultKind::CrashTraffic => party.names.traffic(),
-            FaultKind::CrashSourceKubelet => source,
-            FaultKind::CrashTargetKubelet => target,
-            FaultKind::LoseSourceNode => self.lose(sim, source),
-            FaultKind::LoseTargetNode => self.lose(sim, target),
-            FaultKind::LoseThirdNode => {
-                let mut nodes = (0..self.plan.scenario.nodes).map(node);
-                let third = nodes.find(|node| *node != source && *node != target)?;
-                self.lose(sim, third)
-            }
-            FaultKind::KillSource => return self.kill(sim, party.source(&self.cluster)),
-            FaultKind::KillTarget => return self.kill(sim, party.target(&self.cluster)),
-            other => misdirected(other),
-        };
-        let count = self.strikes.down.entry(host.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
-            network::crash(sim, host.as_str());
-        }
-        if fault.kind == FaultKind::ReplaceOperator {
-            return Some(Undo::Replace { ends: self.begin_operator(sim), starts: host });
-        }
-        Some(Undo::StartHost(host))
-    }
-
-    /// One more, on a host of its own.
-    fn begin_operator(&mut self, sim: &mut Sim<'_>) -> String {
-        self.strikes.operators += 1;
-        let host = format!("operator-{}", self.strikes.operators);
-        self.cluster.host_operator(sim, &host, &self.plan.scenario);
-        host
-    }
-
-    fn lose(&mut self, sim: &mut Sim<'_>, node: String) -> String {
-        for container in self.cluster.machines.running_on(&node) {
-            let _ = self.kill(sim, Some(container));
-        }
-        node
-    }
-
-    fn kill(&mut self, sim: &mut Sim<'_>, container_id: Option<String>) -> Option<Undo> {
-        let container_id = container_id?;
-        {
-            let state = self.cluster.machines.lock();
-            let container = state.containers.get(&container_id)?;
-            for party in &mut self.parties {
-                party.oracle.expects_death_of(&container_id, container);
-            }
-        }
-        self.cluster.machines.kill(sim, &container_id, 137);
-        Some(Undo::Nothing)
-    }
-
     /// What a person does to the cluster's objects.
     fn act(&mut self, fault: &Fault) -> Option<Undo> {
         let party = &mut self.parties[fault.at.workload];
@@ -378,20 +327,12 @@ impl Drive {
         is_done.then_some(Undo::Nothing)
     }
 
-    /// Starts it again when nothing else holds it down.
-    fn start_host(&mut self, sim: &mut Sim<'_>, host: &str) {
-        let count = self.strikes.down.entry(host.to_owned()).or_default();
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            network::bounce(sim, host);
-        }
-    }
-
     fn undo(&mut self, sim: &mut Sim<'_>, undo: Undo) {
         match undo {
             Undo::Nothing => {}
             Undo::StartHost(host) => self.start_host(sim, &host),
             Undo::EndHost(host) => network::crash(sim, host.as_str()),
+            Undo::Thaw { freezer, held } => thaw(sim, &freezer, held),
             Undo::Replace { ends, starts } => {
                 network::crash(sim, ends.as_str());
                 self.start_host(sim, &starts);

@@ -86,6 +86,7 @@ pub(super) fn start(node: &str, machines: &Machines, spec: &ContainerSpec) -> St
         restored_from: None,
         began: turmoil::sim_elapsed().unwrap_or_default(),
         ended: None,
+        stood_still: false,
         memory: Box::new(NoMemory),
         exit,
     };

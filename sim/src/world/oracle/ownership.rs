@@ -8,23 +8,28 @@ use crate::world::{Cluster, Container, Names};
 
 impl Oracle {
     /// At no instant do two pods own `Q`. Of a queue with a single active consumer that one owns it: the broker lets whoever waits
-    /// in at the very moment at which it loses the other, which hears of that later.
+    /// in at the very moment at which it loses the other, which hears of that later. So does a process that stood still while the broker
+    /// gave it up: until then it owns as much as the broker serves it.
     pub(super) fn one_owner(&mut self, cluster: &Cluster, at: Duration) {
-        let mut owners: Vec<(String, String)> = {
+        let mut owners: Vec<(String, String, bool)> = {
             let state = cluster.machines.lock();
             let owners = state.containers.values().filter(|container| owns(container, self.names));
-            owners.map(|container| (container.host.clone(), container.pod_uid.clone())).collect()
+            owners.map(|it| (it.host.clone(), it.pod_uid.clone(), it.stood_still)).collect()
         };
         if owners.len() < 2 {
             return;
         }
         let (name, queues) = (self.names.queue(), cluster.broker.queues());
-        if let Some(queue) = queues.iter().find(|queue| queue.name == name && queue.single_active) {
-            let active = queue.consumers.first().map(|consumer| &consumer.connection);
-            owners.retain(|(_, pod_uid)| Some(pod_uid) == active);
+        if let Some(queue) = queues.iter().find(|queue| queue.name == name) {
+            let served: Vec<&String> = queue.consumers.iter().map(|consumer| &consumer.connection).collect();
+            owners.retain(|(_, pod_uid, stood_still)| match (queue.single_active, stood_still) {
+                (true, _) => served.first() == Some(&pod_uid),
+                (false, true) => served.contains(&pod_uid),
+                (false, false) => true,
+            });
         }
         if owners.len() > 1 {
-            let hosts: Vec<String> = owners.into_iter().map(|(host, _)| host).collect();
+            let hosts: Vec<String> = owners.into_iter().map(|(host, ..)| host).collect();
             self.broke(at, "OneOwner", format_args!("{} own the queue", hosts.join(" and ")));
         }
     }
