@@ -85,6 +85,9 @@ fn faults_end_as_they_should() {
         ("compact-history@Transferring", "Completed"),
         ("lagging-api@Pending~20s", "Completed"),
         ("stale-watch@Transferring~20s", "Completed"),
+        ("freeze-operator@Transferring", "Completed"),
+        ("freeze-source@Checkpointing", "Completed"),
+        ("freeze-target@pointOfNoReturn", "Completed"),
         ("repeat-control@stopped", "Completed"),
         ("broker-memory-alarm@Replaying~20s", "Completed"),
         ("fail-checkpoints@Pending", "RolledBack"),
@@ -115,11 +118,12 @@ fn a_second_operator_waits_and_goes_on_when_the_first_is_cut_off() {
         "{:?}",
         verdict.migration.total_ms
     );
-    let cut_off = "partition:operator-api@Replaying~40s".parse().expect("it is well written");
-    let verdict = proven(calm.with(cut_off));
-    assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 2));
-    assert!(verdict.reached.contains(taken), "{:?}", verdict.reached);
-    assert!(verdict.migration.total_ms.is_some_and(|total| total < 30_000), "before the first is back");
+    for cut_off in ["partition:operator-api@Replaying~40s", "freeze-operator@Replaying~40s"] {
+        let verdict = proven(calm.clone().with(cut_off.parse().expect("it is well written")));
+        assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 2));
+        assert!(verdict.reached.contains(taken), "{:?}", verdict.reached);
+        assert!(verdict.migration.total_ms.is_some_and(|total| total < 30_000), "before the first is back");
+    }
 }
 
 /// What it has under way is let go, and taken up again when it has the Lease again: as by a crash, in one process.
