@@ -85,13 +85,14 @@ mod tests {
             sleep(Duration::from_secs(5)).await;
             began.elapsed()
         });
+        timeout(Duration::from_secs(1), &mut process).await.expect_err("it sleeps");
         freezer.freeze();
         freezer.freeze();
         timeout(Duration::from_secs(20), &mut process).await.expect_err("it is held still");
         freezer.thaw();
         timeout(Duration::from_secs(1), &mut process).await.expect_err("by one more");
         freezer.thaw();
-        assert_eq!(process.await, Duration::from_secs(21));
+        assert_eq!(process.await, Duration::from_secs(22));
     }
 
     #[tokio::test(start_paused = true)]
