@@ -42,7 +42,7 @@ pub(super) struct Actor<'a> {
 pub(super) async fn act(actor: &Actor<'_>, effects: Vec<Effect>) -> Vec<EffectOutcome> {
     let mut outcomes = Vec::with_capacity(effects.len());
     for effect in effects {
-        if !actor.context.term.holds() {
+        if !actor.context.may_act() {
             break;
         }
         let result = actor.perform(&effect).await;

@@ -5,6 +5,7 @@ use std::{
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::ObjectRef;
+use ms2m_app::seeded_bug::{self, SeededBug};
 
 use super::{Deps, Settings, leadership::Term, session::Sessions};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct Context {
     pub(super) client: kube::Client,
     pub(super) kubelets: Kubelets,
-    pub(super) term: Term,
+    term: Term,
     pub(super) dial: Arc<dyn Dial>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -58,6 +59,11 @@ impl Context {
         let object = ObjectRef::new(&migration.name).within(&migration.namespace);
         // Nobody listens any more while the operator shuts down; the reply waits for the next one.
         Arc::new(move || drop(wake.unbounded_send(object.clone())))
+    }
+
+    /// Whether what is decided may be written, and done.
+    pub(super) fn may_act(&self) -> bool {
+        self.term.holds() || seeded_bug::is(SeededBug::ActUnelected)
     }
 
     /// Counts a failure; says which in a row it is.

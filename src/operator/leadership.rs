@@ -36,7 +36,7 @@ pub(super) struct Term(Arc<Mutex<Instant>>);
 impl Term {
     /// Whether it still is.
     pub(super) fn holds(&self) -> bool {
-        Instant::now() < self.end() || seeded_bug::is(SeededBug::ActUnelected)
+        Instant::now() < self.end() || ignores_the_lease()
     }
 
     fn end(&self) -> Instant {
@@ -100,7 +100,7 @@ impl Leadership {
     pub(super) async fn keep(&mut self) {
         loop {
             sleep(AGAIN).await;
-            if seeded_bug::is(SeededBug::WorkUnelected) || seeded_bug::is(SeededBug::KeepLostLease) {
+            if ignores_the_lease() {
                 continue;
             }
             match timeout_at(self.term.end(), self.claim()).await {
@@ -135,6 +135,10 @@ impl Leadership {
         }
         Ok(claim)
     }
+}
+
+fn ignores_the_lease() -> bool {
+    seeded_bug::is(SeededBug::WorkUnelected) || seeded_bug::is(SeededBug::KeepLostLease)
 }
 
 /// A refusal needs a person; everything else passes.

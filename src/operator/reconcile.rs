@@ -133,7 +133,7 @@ impl<'a> Turn<'a> {
     async fn round(&mut self) -> Result<Option<Next>, ReconcileError> {
         let look = observe(self.context, &self.object, self.migration, self.outcomes.clone());
         let seen = Box::pin(look).await;
-        if !self.context.term.holds() {
+        if !self.context.may_act() {
             return Err(ReconcileError::NotElected);
         }
         let before = self.object.status.clone().unwrap_or_default();
