@@ -105,8 +105,6 @@ seeded_bugs! {
     WorkUnelected,
     /// An operator that has lost the Lease works on.
     KeepLostLease,
-    /// An operator that stood still goes on with what it was about, without asking whether it still holds the Lease.
-    ActUnelected,
     /// A session that another process began goes on as if it were the old one.
     KeepOldSession,
 

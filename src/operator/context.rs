@@ -5,7 +5,6 @@ use std::{
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::ObjectRef;
-use ms2m_app::seeded_bug::{self, SeededBug};
 
 use super::{Deps, Settings, leadership::Term, session::Sessions};
 use crate::{
@@ -63,7 +62,7 @@ impl Context {
 
     /// Whether what is decided may be written, and done.
     pub(super) fn may_act(&self) -> bool {
-        self.term.holds() || seeded_bug::is(SeededBug::ActUnelected)
+        self.term.holds()
     }
 
     /// Counts a failure; says which in a row it is.

@@ -152,3 +152,21 @@ fn complain(error: &kube::Error) {
         _ => tracing::warn!(%error, "the Lease cannot be claimed; nothing is done without it"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_term_ends_before_anybody_else_s_can_begin_and_counts_from_before_the_claim() {
+        let term = Term(Arc::new(Mutex::new(Instant::now())));
+        assert!(!term.holds(), "nothing was granted yet");
+        let asked = Instant::now();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        term.renewed(asked);
+        assert!(term.holds());
+        tokio::time::sleep_until(asked + PATIENCE).await;
+        assert!(!term.holds());
+        assert!(PATIENCE < LASTS);
+    }
+}
