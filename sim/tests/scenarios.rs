@@ -129,8 +129,14 @@ fn a_second_operator_waits_and_goes_on_when_the_first_is_cut_off() {
 /// What it has under way is let go, and taken up again when it has the Lease again: as by a crash, in one process.
 #[test]
 fn an_operator_that_cannot_renew_its_lease_lets_go_and_comes_back() {
-    let verdict = proven(with("partition:operator-api@Replaying~40s"));
-    assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1));
+    let connections = |fault: &str| {
+        let verdict = proven_with(&with(fault), Tracing::On);
+        assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1), "{fault}");
+        verdict.trace.iter().filter(|line| line.contains("> Connection(Open(")).count()
+    };
+    // It holds on to its connection to the broker for as long as it holds the Lease.
+    let [held, lost] = ["repeat-watches@Replaying", "partition:operator-api@Replaying~40s"].map(connections);
+    assert_eq!(lost, held + 1, "the operator's own, closed and opened again");
 }
 
 /// Both are published by one decision, with no write to the API server between them.

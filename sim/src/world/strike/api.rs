@@ -28,17 +28,14 @@ impl Drive {
             watches => return self.strike_watches(watches),
         };
         let inject = |on, effect| self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
-        let is_about_writes = on.is_write.is_some();
-        let mut injected = vec![inject(on, effect.clone())];
-        if times == 1 {
-            // It waits for the write that it is meant for.
-            return Undo::Nothing;
-        }
         // What is refused or late because the server can do no more is the claim of the Lease, too.
-        if !is_about_writes {
-            injected.push(inject(RequestMatch::from_client(lease::USER_AGENT), effect));
-        }
-        Undo::Withdraw(injected)
+        let election = on
+            .is_write
+            .is_none()
+            .then(|| inject(RequestMatch::from_client(lease::USER_AGENT), effect.clone()));
+        let id = inject(on, effect);
+        // A single one waits for the write that it is meant for.
+        if times == 1 { Undo::Nothing } else { Undo::Withdraw(election.into_iter().chain([id]).collect()) }
     }
 
     fn strike_watches(&self, kind: FaultKind) -> Undo {
