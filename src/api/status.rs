@@ -335,6 +335,10 @@ pub struct Abort {
     /// When it was decided.
     #[schemars(with = "String")]
     pub at: Timestamp,
+    /// When the source was first asked for its proof, or could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub asked_at: Option<Timestamp>,
     /// Whether the source has proved, by the nonce, that its RAM is the one that was checkpointed; required once an
     /// image exists, else the migration rolls forward.
     pub proven: bool,

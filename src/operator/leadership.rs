@@ -22,6 +22,8 @@ use crate::{
 const LASTS: Duration = Duration::from_secs(15);
 /// How long whoever holds it works on without having renewed it: less than the others wait, so that what it has under way ends first.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one claim may take: one that hangs must not use up the patience that the next needs.
+const ANSWERS: Duration = Duration::from_secs(3);
 /// How long after one claim the next comes.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -78,7 +80,7 @@ impl Leadership {
     pub(super) async fn gain(&mut self, health: &Health) {
         let mut told = None;
         loop {
-            match timeout(PATIENCE, self.claim()).await {
+            match timeout(ANSWERS, self.claim()).await {
                 Ok(Ok(Claim::Held)) => return,
                 Ok(Ok(Claim::Taken(_))) if seeded_bug::is(SeededBug::WorkUnelected) => return,
                 Ok(Ok(Claim::Taken(holder))) => {
@@ -103,7 +105,7 @@ impl Leadership {
             if ignores_the_lease() {
                 continue;
             }
-            match timeout_at(self.term.end(), self.claim()).await {
+            match timeout_at(self.term.end().min(Instant::now() + ANSWERS), self.claim()).await {
                 Ok(Ok(Claim::Taken(holder))) => {
                     tracing::warn!(holder, "another operator has taken the Lease");
                     return;

@@ -65,8 +65,15 @@ mod tests {
         let mut after = entered(&[Phase::Pending, Phase::Mirroring, Phase::RollingBack]);
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         let message = "the source ended".to_owned();
-        after.abort =
-            Some(Abort { reason: String::new(), message, at, proven: true, refused: false, silent: false });
+        after.abort = Some(Abort {
+            reason: String::new(),
+            message,
+            at,
+            asked_at: None,
+            proven: true,
+            refused: false,
+            silent: false,
+        });
         let told = between(&before, &after);
         assert_eq!(told.iter().map(|change| change.index).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(told[1].note, "the source ended");

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::{Phase, reason};
 
-/// How long the source may take to prove itself before the migration rolls forward without it.
+/// How long the source may take to prove itself, once it was asked, before the migration rolls forward without it.
 const PROOF_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Decides what is done next. Total, deterministic, and without a panic, whatever was observed.
@@ -46,7 +46,8 @@ fn prove(draft: &mut Draft<'_>) -> bool {
     let silent = draft.probed.is_none() && !draft.source_life().is_lost();
     let verdict = match draft.probed.clone() {
         Some(probed) => Some(probed.nonce.is_some() && probed.nonce == ours),
-        None if !silent || draft.is_due(abort.at, PROOF_PATIENCE) => Some(false),
+        None if !silent => Some(false),
+        None if abort.asked_at.is_some_and(|asked| draft.is_due(asked, PROOF_PATIENCE)) => Some(false),
         None => None,
     };
     match verdict {
@@ -66,7 +67,7 @@ fn prove(draft: &mut Draft<'_>) -> bool {
         }
         None => {
             let sent = draft.status.source.as_ref().and_then(|source| source.probe_sent_at);
-            if sent.is_none_or(|sent| sent < abort.at) || draft.is_due_again(sent, RETRY) {
+            if abort.asked_at.is_none() || draft.is_due_again(sent, RETRY) {
                 let (uid, epoch) = (draft.source_uid(), draft.epoch());
                 draft.command(&uid, epoch, CommandBody::Probe);
             }

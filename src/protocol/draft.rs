@@ -190,8 +190,15 @@ impl<'a> Draft<'a> {
         let refused = has_image && self.source_life().is_lost();
         let unproven = seeded_bug::is(SeededBug::RollBackUnproven);
         let (proven, refused) = (!has_image || unproven, refused && !unproven);
-        self.status.abort =
-            Some(Abort { reason: reason.to_owned(), message, at: self.now, proven, refused, silent: false });
+        self.status.abort = Some(Abort {
+            reason: reason.to_owned(),
+            message,
+            at: self.now,
+            asked_at: None,
+            proven,
+            refused,
+            silent: false,
+        });
         if proven {
             self.enter(Phase::RollingBack);
         } else if !refused {
@@ -202,10 +209,10 @@ impl<'a> Draft<'a> {
     /// Asks a source for its proof once more that said nothing when it was asked, and that is not known to be gone: where the
     /// way forward is closed, it may be the only one that has the state. False when there is nobody to ask.
     pub(super) fn ask_again(&mut self) -> bool {
-        let (now, lost) = (self.now, self.source_life().is_lost());
+        let lost = self.source_life().is_lost();
         let asked = self.status.abort.as_mut().filter(|abort| abort.refused && abort.silent && !lost);
         let Some(abort) = asked else { return false };
-        (abort.refused, abort.at) = (false, now);
+        (abort.refused, abort.asked_at) = (false, None);
         self.wake_after(RETRY);
         true
     }

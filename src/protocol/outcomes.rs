@@ -90,6 +90,7 @@ fn commanded(draft: &mut Draft<'_>, body: &CommandBody) {
             if let Some(source) = &mut draft.status.source {
                 source.probe_sent_at = Some(now);
             }
+            asked(draft);
         }
         CommandBody::StartReplay { session, .. } => {
             if let Some(target) = &mut draft.status.target
@@ -114,6 +115,14 @@ fn commanded(draft: &mut Draft<'_>, body: &CommandBody) {
     }
 }
 
+/// The source was asked for its proof, or could not be: from then on it is waited for.
+fn asked(draft: &mut Draft<'_>) {
+    let now = draft.now;
+    if let Some(abort) = &mut draft.status.abort {
+        abort.asked_at.get_or_insert(now);
+    }
+}
+
 fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
     draft.wake_after(RETRY);
     let now = draft.now;
@@ -122,6 +131,9 @@ fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
         checkpoint.attempts += 1;
         checkpoint.last_error = Some(failure.message.clone());
         checkpoint.last_attempt_at = Some(now);
+    }
+    if let Effect::Command { body: CommandBody::Probe, .. } = effect {
+        asked(draft);
     }
     if let Effect::Command { body: CommandBody::Stop, .. } = effect
         && draft.source_life() == Life::PodGone

@@ -15,7 +15,10 @@ use crate::{
         Phase, PhaseTransition, SourceStatus, StatefulMigrationSpec, StatefulMigrationStatus, TargetStatus,
         condition, reason,
     },
-    protocol::{Effect, JobView, Migration, Observation, PodFacts, PodView, QueueView, decide, names},
+    protocol::{
+        Effect, EffectFailure, EffectOutcome, EffectReport, JobView, Migration, Observation, PodFacts,
+        PodView, QueueView, decide, names,
+    },
 };
 
 fn world_at_epoch(epoch: u64) -> World {
@@ -405,6 +408,7 @@ fn stranded(silent: bool) -> StatefulMigrationStatus {
             reason: reason::RESTORE_FAILED.into(),
             message: String::new(),
             at,
+            asked_at: Some(at),
             proven: false,
             refused: true,
             silent,
@@ -432,9 +436,44 @@ fn a_migration_does_not_fail_while_a_source_that_says_nothing_may_have_its_ram()
     let asked = decided(true, &alive);
     assert_eq!(asked.status.phase, Phase::Restoring);
     let abort = asked.status.abort.clone().unwrap();
-    assert!(!abort.refused && abort.at == now, "it is asked again: {abort:?}");
+    assert!(!abort.refused && abort.asked_at.is_none(), "it is asked again: {abort:?}");
     assert!(asked.effects.iter().any(|effect| matches!(effect, Effect::CreateShadow { .. })));
 
     assert_eq!(decided(false, &alive).status.phase, Phase::Failed, "it answered, and has another RAM");
     assert_eq!(decided(true, &PodView::Absent).status.phase, Phase::Failed, "it is known to be gone");
+}
+
+/// An operator that was cut off after it decided to go back has asked for nothing, however long ago that was.
+#[test]
+fn a_source_has_its_ten_seconds_from_when_it_was_asked() {
+    let begun = "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+    let after = |seconds: i64| begun + jiff::SignedDuration::from_secs(seconds);
+    let runs = PodFacts { uid: SOURCE.into(), container_id: "c".into(), running: true, ..Default::default() };
+    let probe = Effect::Command { pod_uid: SOURCE.to_owned(), epoch: 7, body: CommandBody::Probe };
+    let refusal = EffectFailure { reason: "R", message: "no answer".into(), retryable: true };
+    for result in [Ok(EffectReport::Done), Err(refusal)] {
+        let mut status = stranded(false);
+        status.abort = status.abort.map(|abort| Abort { asked_at: None, refused: false, ..abort });
+        // The way forward is open.
+        status.target = None;
+        let mut turn = |seconds: i64, outcomes: Vec<EffectOutcome>| {
+            let seen = Observation {
+                source: Some(PodView::Present(runs.clone())),
+                shadow: Some(PodView::Absent),
+                replay: Some(QueueView::Present { consumers: 0 }),
+                outcomes,
+                ..Default::default()
+            };
+            let spec = spec();
+            let decided =
+                decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, after(seconds));
+            status = decided.status;
+            (status.abort.clone().unwrap().refused, decided.effects)
+        };
+        assert_eq!(turn(60, vec![]), (false, vec![probe.clone()]));
+        let told = EffectOutcome { effect: probe.clone(), result };
+        assert!(!turn(60, vec![told]).0);
+        assert!(!turn(69, vec![]).0);
+        assert!(turn(70, vec![]).0, "it had ten seconds");
+    }
 }

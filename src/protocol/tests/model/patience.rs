@@ -87,8 +87,8 @@ impl Turn<'_> {
     /// A source is asked for its proof for as long as that takes, unless it is known to have none.
     fn waits_for_proof(&self) -> Verdict {
         let Some(abort) = &self.decision.status.abort else { return Ok(()) };
-        let Abort { at, proven, refused, silent, .. } = abort;
-        let waited = ms(*at, self.now);
+        let Abort { proven, refused, silent, .. } = abort;
+        let waited = self.witness.asked.map_or(0, |asked| ms(asked, self.now));
         prop_assert!(*proven || *refused || waited < PROOF_MS, "it is waited for a proof for {} ms", waited);
         if self.is_newly_refused() && *silent {
             prop_assert!(waited >= PROOF_MS, "the source had {} ms for its proof", waited);

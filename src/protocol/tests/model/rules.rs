@@ -319,7 +319,7 @@ impl Turn<'_> {
                 let budget = if status.abort.as_ref().is_some_and(|abort| abort.refused) { 10 } else { 3 };
                 let made = status.target.as_ref().map_or(0, |target| target.incarnations);
                 // Nobody fails while a silent source may have its RAM: it is asked again, and one more is tried.
-                let asked_again = |abort: &Abort| abort.silent && !abort.refused && abort.at == self.now;
+                let asked_again = |abort: &Abort| abort.silent && !abort.refused && abort.asked_at.is_none();
                 let asked_again = status.abort.as_ref().is_some_and(asked_again);
                 prop_assert!(passed(status) || made < budget || asked_again, "its budget is spent");
                 let pauses = [0, 1, 2, 4, 8, 16, 30];

@@ -39,6 +39,8 @@ pub(super) struct Witness {
     pub(super) probed: Option<(u64, Option<String>, bool)>,
     /// By epoch.
     pub(super) synced: BTreeMap<u64, Ledger>,
+    /// When the source was first asked for the proof that is waited for, or could not be.
+    pub(super) asked: Option<Timestamp>,
     pub(super) archives: BTreeSet<String>,
     /// Pod and session of every copy that proved itself.
     pub(super) copies: BTreeSet<(String, String)>,
@@ -69,6 +71,9 @@ impl Witness {
     /// Takes in what is observed, as the written status stands.
     pub(super) fn hear(&mut self, before: &StatefulMigrationStatus, seen: &Observation, now: Timestamp) {
         self.probed = None;
+        if !waits_for_proof(before) {
+            self.asked = None;
+        }
         self.gap_now = false;
         self.complete_now = None;
         for reply in seen.replies.iter().filter_map(|pending| pending.reply.as_ref()) {
@@ -172,6 +177,11 @@ impl Witness {
         seen: &Observation,
         now: Timestamp,
     ) {
+        if matches!(outcome.effect, Effect::Command { body: CommandBody::Probe, .. })
+            && waits_for_proof(before)
+        {
+            self.asked.get_or_insert(now);
+        }
         let stops = matches!(outcome.effect, Effect::Command { body: CommandBody::Stop, .. });
         // There is nobody left who could be told.
         let told = outcome.result.is_ok() || source_is_gone(before, seen);
@@ -280,4 +290,8 @@ pub(super) fn saying(effect: &Effect) -> Option<String> {
         },
         _ => None,
     }
+}
+
+fn waits_for_proof(before: &StatefulMigrationStatus) -> bool {
+    before.abort.as_ref().is_some_and(|abort| !abort.proven && !abort.refused)
 }

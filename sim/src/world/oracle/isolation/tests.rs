@@ -58,6 +58,7 @@ fn given_up(index: usize) -> StatefulMigrationStatus {
         reason: String::new(),
         message: String::new(),
         at,
+        asked_at: None,
         proven: true,
         refused: false,
         silent: false,
