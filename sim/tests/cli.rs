@@ -56,10 +56,10 @@ fn what_makes_no_sense_ends_with_2_and_a_way_out() {
 
 /// The process that does a run's work, once it is there.
 fn worker(supervisor: u32) -> String {
-    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
     for _ in 0..600 {
-        let text = fs::read_to_string(&children).unwrap();
-        if let Some(worker) = text.split_whitespace().next() {
+        let tasks = fs::read_dir(format!("/proc/{supervisor}/task")).unwrap().flatten();
+        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        if let Some(worker) = children.collect::<String>().split_whitespace().next() {
             return worker.to_owned();
         }
         sleep(Duration::from_millis(50));
@@ -109,6 +109,26 @@ fn a_run_ends_with_the_one_who_asked_for_it() {
     kill(&supervisor.id().to_string());
     supervisor.wait().unwrap();
     until("it goes on", &|| !running());
+}
+
+#[test]
+fn the_first_interrupt_of_a_sweep_ends_it_with_what_ran_and_the_second_at_once() {
+    let interrupt = |sweep: u32| {
+        assert!(Command::new("kill").args(["-INT", &sweep.to_string()]).status().unwrap().success());
+    };
+    let sweep = sim(&["sweep", "--seeds", "4..5000", "--jobs", "1"]).spawn().unwrap();
+    worker(sweep.id());
+    interrupt(sweep.id());
+    let (code, out, complaint) = heard(&sweep.wait_with_output().unwrap());
+    assert_eq!(code, Some(130), "{out}{complaint}");
+    assert!(out.starts_with("interrupted; this is what ran until then\n1 runs in "), "{out}");
+
+    let sweep = sim(&["sweep", "--seeds", "4..5000", "--jobs", "1"]).spawn().unwrap();
+    worker(sweep.id());
+    interrupt(sweep.id());
+    interrupt(sweep.id());
+    let (code, out, complaint) = heard(&sweep.wait_with_output().unwrap());
+    assert_eq!((code, out.as_str()), (Some(130), ""), "{complaint}");
 }
 
 #[test]

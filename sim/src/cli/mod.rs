@@ -9,19 +9,21 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use ms2m_app::seeded_bug::{CHOSEN, SeededBug};
+use signal_hook::{consts::SIGINT, flag};
 
 use self::{determinism::DeterminismArgs, shape::Shape};
 use crate::{
     determinism::reexec_without_aslr,
     explore::{
-        Child, Class, Matrix, Part, Pool, Shrink, Sweep, Watched, build_seeded, end_with_parent, explain,
-        hunt, is_supervised, supervise,
+        Child, Class, INTERRUPTED, Matrix, Part, Pool, Shrink, Sweep, Watched, build_seeded, end_with_parent,
+        explain, hunt, is_supervised, supervise,
     },
     plan::{FaultKind, Plan, Step},
     report::{Failure, Style, html, render},
@@ -31,7 +33,7 @@ use crate::{
 /// Migrations in a simulated world, deterministic by their plan.
 ///
 /// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed or hung,
-/// 5 a rare path was never reached, 2 the command makes no sense.
+/// 5 a rare path was never reached, 130 a sweep was interrupted and all had held until then, 2 the command makes no sense.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim")]
 struct Cli {
@@ -318,7 +320,11 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         pool: Pool::new(args.jobs.map(usize::from)),
         time: args.time,
         failures: args.failures.clone(),
+        interrupt: Arc::default(),
     };
+    // The first Ctrl-C asks for an end, the second makes one.
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), sweep.interrupt.clone())?;
+    flag::register(SIGINT, sweep.interrupt.clone())?;
     let child = Child::this_program()?;
     let swept = sweep.run(|seed, worker| child.seed(seed, worker), |failure| println!("{failure}"));
     let points = points();

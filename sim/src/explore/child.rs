@@ -2,6 +2,7 @@ use std::{
     collections::BTreeSet,
     ffi::OsString,
     fmt,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -212,6 +213,8 @@ impl Child {
         let mut command = Command::new(&self.program);
         command.arg("run").args(form).args(arguments);
         command.env(PROCESSOR, processor.to_string()).env(SUPERVISED, "1");
+        // Ctrl-C is for whoever started it, and who may want to hear the end of it.
+        command.process_group(0);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -37,4 +37,4 @@ pub use orphan::end_with_parent;
 pub use pool::{Pool, Stop};
 pub use shrink::{NotShrunk, Shrink, Shrunk};
 pub use supervise::{Watched, is_supervised, supervise};
-pub use sweep::{Sweep, Swept};
+pub use sweep::{INTERRUPTED, Sweep, Swept};

@@ -3,6 +3,10 @@ use std::{
     fmt::Write as _,
     ops::Range,
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +19,8 @@ use crate::{determinism::wall_clock, plan::Plan};
 const ENOUGH_RUNS: u64 = 2_000;
 /// Exit code of a sweep that does not.
 const NEVER_REACHED: u8 = 5;
+/// Exit code of one that somebody ended before it was through: what a shell says of a program that Ctrl-C ended.
+pub const INTERRUPTED: u8 = 130;
 
 /// Many seeds.
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub struct Sweep {
     pub time: Option<Duration>,
     /// Where the plans of failures are saved.
     pub failures: PathBuf,
+    /// Set when somebody wants it to end: what is under way is finished, and told.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// What many seeds came to.
@@ -52,6 +60,8 @@ pub struct Swept {
     pub wall: Duration,
     /// How many beside each other.
     pub jobs: usize,
+    /// Whether somebody ended it before it was through.
+    pub interrupted: bool,
 }
 
 impl Sweep {
@@ -69,8 +79,9 @@ impl Sweep {
             bar.set_style(style);
         }
         let mut swept = Swept { jobs: self.pool.jobs(), ..Swept::default() };
+        let interrupted = || self.interrupt.load(Ordering::Relaxed);
         self.pool.each(
-            self.seeds.clone(),
+            self.seeds.clone().take_while(|_| !interrupted()),
             |seed, worker| run(*seed, worker),
             |seed, outcome, stop| {
                 swept.add(&outcome);
@@ -87,6 +98,7 @@ impl Sweep {
             },
         );
         bar.finish_and_clear();
+        swept.interrupted = interrupted();
         swept.wall = wall_clock().saturating_sub(began);
         swept.pauses.sort_unstable();
         swept.totals.sort_unstable();
@@ -158,6 +170,7 @@ impl Swept {
     pub fn code(&self, points: &BTreeSet<String>) -> u8 {
         match self.worst() {
             Class::Holds if self.runs >= ENOUGH_RUNS && !self.missed(points).is_empty() => NEVER_REACHED,
+            Class::Holds if self.interrupted => INTERRUPTED,
             worst => worst.code(),
         }
     }
@@ -170,6 +183,9 @@ impl Swept {
     /// A summary for a person.
     pub fn render(&self, points: &BTreeSet<String>) -> String {
         let mut out = String::new();
+        if self.interrupted {
+            let _ = writeln!(out, "interrupted; this is what ran until then");
+        }
         let minutes = self.wall.as_secs_f64() / 60.0;
         let per_minute = self.runs as f64 / minutes.max(1e-9);
         let _ = writeln!(
@@ -230,7 +246,7 @@ mod tests {
     use crate::explore::Broken;
 
     fn sweep(seeds: Range<u64>, time: Option<Duration>, failures: PathBuf) -> Sweep {
-        Sweep { seeds, pool: Pool::new(Some(2)), time, failures }
+        Sweep { seeds, pool: Pool::new(Some(2)), time, failures, interrupt: Arc::default() }
     }
 
     fn outcome(class: Class) -> Outcome {
@@ -319,6 +335,21 @@ mod tests {
         assert!((1..1_000).contains(&swept.runs), "{}", swept.runs);
         let hour = sweep(0..5, Some(Duration::from_hours(1)), PathBuf::new());
         assert_eq!(hour.run(|_, _| outcome(Class::Holds), |_| {}).runs, 5);
+    }
+
+    #[test]
+    fn a_sweep_that_is_interrupted_tells_what_ran_until_then() {
+        let ended = sweep(Sweep::ALL, None, PathBuf::new());
+        let run = |seed, _| {
+            ended.interrupt.store(seed >= 3, Ordering::Relaxed);
+            outcome(Class::Holds)
+        };
+        let swept = ended.run(run, |_| {});
+        assert!(swept.runs >= 1 && swept.interrupted);
+        assert_eq!(swept.code(&BTreeSet::new()), INTERRUPTED);
+        assert!(swept.render(&BTreeSet::new()).starts_with("interrupted; "));
+        let broken = Swept { interrupted: true, ..self::swept(9, &[Class::Safety]) };
+        assert_eq!(broken.code(&BTreeSet::new()), 1, "what broke is said first");
     }
 
     #[test]
