@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod broker;
+mod dialed_stream;
 pub mod kubernetes;
 pub mod operator;
 pub mod protocol;

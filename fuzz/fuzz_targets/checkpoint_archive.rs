@@ -8,6 +8,7 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use ms2m::registry::{
     archive::{Archive, ArchiveError},
     archive_folder::list_archives,
+    node::ThisNode,
 };
 use tempfile::TempDir;
 
@@ -20,13 +21,13 @@ thread_local! {
 fuzz_target!(|data: &[u8]| FOLDER.with_borrow(|folder| {
     let path: PathBuf = folder.path().join("checkpoint.tar");
     fs::write(&path, data).expect("written");
-    match Archive::open(&path) {
+    match Archive::open(&ThisNode, &path) {
         Ok(archive) => {
             let identity = archive.identity();
             assert_eq!(archive.bytes(), data.len() as u64);
             assert!(!identity.container_id.is_empty() && !identity.container_name.is_empty());
             // Whoever deletes it reads less of it, and must not take it for another's.
-            let listing = list_archives(folder.path(), &identity.container_id).expect("a folder");
+            let listing = list_archives(&ThisNode, folder.path(), &identity.container_id).expect("a folder");
             assert_eq!(listing.archives, [(path, identity.clone())]);
         }
         Err(ArchiveError::Incomplete { why, .. }) => assert!(!why.is_empty()),

@@ -9,5 +9,6 @@ pub mod explore;
 pub mod kubelet;
 pub mod network;
 pub mod plan;
+pub mod registry;
 pub mod report;
 pub mod world;

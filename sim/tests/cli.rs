@@ -116,14 +116,17 @@ fn the_first_interrupt_of_a_sweep_ends_it_with_what_ran_and_the_second_at_once()
     let interrupt = |sweep: u32| {
         assert!(Command::new("kill").args(["-INT", &sweep.to_string()]).status().unwrap().success());
     };
-    let sweep = sim(&["sweep", "--seeds", "4..5000", "--jobs", "1"]).spawn().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let failures = folder.path().display().to_string();
+    let many = ["sweep", "--seeds", "4..5000", "--jobs", "1", "--failures", &failures];
+    let sweep = sim(&many).spawn().unwrap();
     worker(sweep.id());
     interrupt(sweep.id());
     let (code, out, complaint) = heard(&sweep.wait_with_output().unwrap());
     assert_eq!(code, Some(130), "{out}{complaint}");
     assert!(out.starts_with("interrupted; this is what ran until then\n1 runs in "), "{out}");
 
-    let sweep = sim(&["sweep", "--seeds", "4..5000", "--jobs", "1"]).spawn().unwrap();
+    let sweep = sim(&many).spawn().unwrap();
     worker(sweep.id());
     interrupt(sweep.id());
     interrupt(sweep.id());

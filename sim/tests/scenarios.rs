@@ -278,7 +278,7 @@ fn a_transfer_that_is_killed_halfway_is_started_again_by_its_job() {
 /// The source's RAM is in the archive on its disk, and half in the registry.
 #[test]
 fn a_node_that_loses_its_power_in_the_middle_of_a_push_pushes_again_when_it_is_back() {
-    let verdict = proven(with("lose-source-node@Transferring+450ms~20s"));
+    let verdict = proven(with("lose-source-node@Transferring+550ms~20s"));
     assert_eq!((verdict.struck, verdict.migration.outcome.as_str()), (1, "Completed"));
     for point in ["transfer killed in the middle of a push", "pushed again over blobs that were there"] {
         assert!(verdict.reached.contains(point), "{point}: {:?}", verdict.reached);

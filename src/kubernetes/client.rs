@@ -23,7 +23,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 
-use super::dialed_stream::DialedStream;
+use crate::dialed_stream::DialedStream;
 use crate::io::{BoxStream, Dial, Endpoint};
 
 /// Name in the `User-Agent` header, and so in the API server's audit log.

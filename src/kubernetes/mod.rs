@@ -16,7 +16,6 @@ pub mod access;
 mod checkpoint_answer;
 pub mod client;
 pub mod config;
-mod dialed_stream;
 pub mod events;
 pub mod failure;
 pub mod job_view;

@@ -1,14 +1,16 @@
 //! A checkpoint archive as the kubelet leaves it on the node.
 
 use std::{
-    fs::File,
-    io::{self, Seek as _},
+    io,
     path::{Path, PathBuf},
-    time::SystemTime,
+    sync::Arc,
 };
+
+use bytes::Bytes;
 
 use super::{
     identity::{IdentityError, identify},
+    node::{Node, NodeFile, Stamp},
     report::ArchiveIdentity,
     tar_walk::{TarError, TarWalk},
 };
@@ -76,24 +78,22 @@ pub struct Expectation {
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
-    file: File,
-    bytes: u64,
-    modified: SystemTime,
+    file: Arc<dyn NodeFile>,
+    stamp: Stamp,
     identity: ArchiveIdentity,
 }
 
 impl Archive {
     /// Opens an archive and checks that it is whole: every member is there, the end marker is there, it says whose
     /// it is, and CRIU has finished its part. Reads headers only, so the size does not matter.
-    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let file = File::open(path).map_err(|source| not_opened(path, source))?;
-        let metadata = file.metadata().map_err(|source| disk(path, source))?;
-        if !metadata.is_file() {
+    pub fn open(node: &dyn Node, path: &Path) -> Result<Self, ArchiveError> {
+        let file = node.open(path).map_err(|source| not_opened(path, source))?;
+        let stamp = file.stamp().map_err(|source| disk(path, source))?;
+        if !stamp.is_file {
             return Err(incomplete(path, "it is not a regular file"));
         }
-        let modified = metadata.modified().map_err(|source| disk(path, source))?;
-        let identity = read_identity(path, &file, metadata.len(), Depth::Whole)?;
-        Ok(Self { path: path.to_owned(), file, bytes: metadata.len(), modified, identity })
+        let identity = read_identity(path, &*file, stamp.bytes, Depth::Whole)?;
+        Ok(Self { path: path.to_owned(), file, stamp, identity })
     }
 
     /// Whose checkpoint it is.
@@ -103,7 +103,7 @@ impl Archive {
 
     /// Its size.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.stamp.bytes
     }
 
     /// Where it is.
@@ -119,18 +119,19 @@ impl Archive {
         self.compare("pod", found.pod_uid.as_ref(), expected.pod_uid.as_ref())
     }
 
-    /// The bytes, from the first one. Only one reader at a time: they share the position.
-    pub(super) fn reader(&self) -> Result<tokio::fs::File, ArchiveError> {
-        let rewound = self.file.try_clone().and_then(|mut file| file.rewind().map(|()| file));
-        rewound.map(tokio::fs::File::from_std).map_err(|source| disk(&self.path, source))
+    /// Up to `length_max` bytes from `offset` on, as they were counted when it was opened, even if it grows meanwhile; none at the
+    /// end.
+    pub(super) async fn read(&self, offset: u64, length_max: usize) -> io::Result<Bytes> {
+        let left = self.bytes().saturating_sub(offset);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(length_max);
+        if length == 0 { Ok(Bytes::new()) } else { self.file.read(offset, length).await }
     }
 
     /// Refuses an archive that was written to since it was opened: a checkpoint of the same second takes the same
     /// file name and overwrites it in place.
     pub(super) fn check_unchanged(&self) -> Result<(), ArchiveError> {
-        let metadata = self.file.metadata().map_err(|source| disk(&self.path, source))?;
-        let modified = metadata.modified().map_err(|source| disk(&self.path, source))?;
-        if (metadata.len(), modified) != (self.bytes, self.modified) {
+        let stamp = self.file.stamp().map_err(|source| disk(&self.path, source))?;
+        if stamp != self.stamp {
             return Err(incomplete(&self.path, "it was written to while it was read"));
         }
         Ok(())
@@ -164,7 +165,7 @@ pub(super) enum Depth {
 /// Reads whose checkpoint `file` is.
 pub(super) fn read_identity(
     path: &Path,
-    file: &File,
+    file: &dyn NodeFile,
     bytes: u64,
     depth: Depth,
 ) -> Result<ArchiveIdentity, ArchiveError> {
@@ -224,13 +225,13 @@ fn tar_error(path: &Path, error: TarError) -> ArchiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::checkpoint_fixture::Checkpoint;
+    use crate::registry::{checkpoint_fixture::Checkpoint, node::ThisNode};
 
     fn open(bytes: &[u8]) -> Result<Archive, ArchiveError> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("checkpoint-x_y-z-2026.tar");
         std::fs::write(&path, bytes).expect("written");
-        Archive::open(&path)
+        Archive::open(&ThisNode, &path)
     }
 
     fn why(bytes: &[u8]) -> String {
@@ -343,9 +344,10 @@ mod tests {
 
     #[test]
     fn a_missing_archive_is_told_from_a_broken_one() {
-        let error = Archive::open(Path::new("/nonexistent/checkpoint.tar")).expect_err("nothing there");
+        let error =
+            Archive::open(&ThisNode, Path::new("/nonexistent/checkpoint.tar")).expect_err("nothing there");
         assert!(matches!(error, ArchiveError::Missing { .. }), "{error}");
-        let error = Archive::open(Path::new("/proc/self")).expect_err("a folder");
+        let error = Archive::open(&ThisNode, Path::new("/proc/self")).expect_err("a folder");
         assert!(matches!(error, ArchiveError::Incomplete { .. }), "{error}");
     }
 
@@ -354,7 +356,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.tar");
         std::fs::write(&path, Checkpoint::of("5f1c").bytes()).expect("written");
-        let archive = Archive::open(&path).expect("whole");
+        let archive = Archive::open(&ThisNode, &path).expect("whole");
         archive.check_unchanged().expect("unchanged");
         std::fs::write(&path, Checkpoint::of("5f1c").with("dump.log", b"longer by a block").bytes())
             .expect("written");

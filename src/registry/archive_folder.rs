@@ -1,12 +1,13 @@
 //! Finds a container's checkpoints in a folder by what is inside the files.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{
     archive::{Archive, ArchiveError, Depth, disk, not_opened, read_identity},
+    node::Node,
     report::ArchiveIdentity,
 };
 
@@ -30,21 +31,19 @@ pub struct DeletedArchives {
 
 /// The checkpoints of a container in `folder`; of none when the folder does not exist, because kubelets create it at
 /// the first checkpoint.
-pub fn list_archives(folder: &Path, container_id: &str) -> Result<ArchiveListing, ArchiveError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
+pub fn list_archives(
+    node: &dyn Node,
+    folder: &Path,
+    container_id: &str,
+) -> Result<ArchiveListing, ArchiveError> {
+    let files = match node.files_in(folder) {
+        Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ArchiveListing::default()),
         Err(source) => return Err(disk(folder, source)),
     };
     let mut listing = ArchiveListing::default();
-    for entry in entries {
-        let entry = entry.map_err(|source| disk(folder, source))?;
-        let path = entry.path();
-        // Links are not followed: what they point to is not ours to delete.
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        match identity_of(&path) {
+    for path in files {
+        match identity_of(node, &path) {
             Ok(identity) if identity.container_id == container_id => listing.archives.push((path, identity)),
             Ok(_) | Err(ArchiveError::Missing { .. }) => {}
             Err(ArchiveError::Disk { path, source }) => return Err(ArchiveError::Disk { path, source }),
@@ -59,12 +58,12 @@ pub fn list_archives(folder: &Path, container_id: &str) -> Result<ArchiveListing
 }
 
 /// The newest complete checkpoint of a container, for a redo when nobody remembers the path.
-pub fn newest_archive(folder: &Path, container_id: &str) -> Result<Archive, ArchiveError> {
-    let listing = list_archives(folder, container_id)?;
+pub fn newest_archive(node: &dyn Node, folder: &Path, container_id: &str) -> Result<Archive, ArchiveError> {
+    let listing = list_archives(node, folder, container_id)?;
     let why = format!("no checkpoint of container {container_id} on this node");
     let mut failure = ArchiveError::Missing { path: folder.to_owned(), why };
     for (path, _) in listing.archives.iter().rev() {
-        match Archive::open(path) {
+        match Archive::open(node, path) {
             Ok(archive) => return Ok(archive),
             Err(error) => failure = error,
         }
@@ -73,11 +72,15 @@ pub fn newest_archive(folder: &Path, container_id: &str) -> Result<Archive, Arch
 }
 
 /// Deletes every checkpoint of a container, also incomplete ones. Repeating it changes nothing.
-pub fn delete_archives(folder: &Path, container_id: &str) -> Result<DeletedArchives, ArchiveError> {
-    let listing = list_archives(folder, container_id)?;
+pub fn delete_archives(
+    node: &dyn Node,
+    folder: &Path,
+    container_id: &str,
+) -> Result<DeletedArchives, ArchiveError> {
+    let listing = list_archives(node, folder, container_id)?;
     let mut deleted = 0;
     for (path, _) in &listing.archives {
-        match fs::remove_file(path) {
+        match node.remove(path) {
             Ok(()) => deleted += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(disk(path, source)),
@@ -87,16 +90,18 @@ pub fn delete_archives(folder: &Path, container_id: &str) -> Result<DeletedArchi
     Ok(DeletedArchives { deleted, unidentified })
 }
 
-fn identity_of(path: &Path) -> Result<ArchiveIdentity, ArchiveError> {
-    let file = fs::File::open(path).map_err(|source| not_opened(path, source))?;
-    let bytes = file.metadata().map_err(|source| disk(path, source))?.len();
-    read_identity(path, &file, bytes, Depth::Identity)
+fn identity_of(node: &dyn Node, path: &Path) -> Result<ArchiveIdentity, ArchiveError> {
+    let file = node.open(path).map_err(|source| not_opened(path, source))?;
+    let bytes = file.stamp().map_err(|source| disk(path, source))?.bytes;
+    read_identity(path, &*file, bytes, Depth::Identity)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-    use crate::registry::checkpoint_fixture::Checkpoint;
+    use crate::registry::{checkpoint_fixture::Checkpoint, node::ThisNode};
 
     fn folder_with(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
@@ -126,17 +131,17 @@ mod tests {
             ("mine.tar", Checkpoint::of("another").bytes()),
             ("notes.txt", b"not an archive".to_vec()),
         ]);
-        let deleted = delete_archives(folder.path(), "mine").expect("deleted");
+        let deleted = delete_archives(&ThisNode, folder.path(), "mine").expect("deleted");
         assert_eq!(deleted, DeletedArchives { deleted: 3, unidentified: 1 });
         assert_eq!(left_in(&folder), ["mine.tar", "notes.txt"]);
-        let again = delete_archives(folder.path(), "mine").expect("deleted again");
+        let again = delete_archives(&ThisNode, folder.path(), "mine").expect("deleted again");
         assert_eq!(again, DeletedArchives { deleted: 0, unidentified: 1 });
     }
 
     #[test]
     fn a_folder_that_was_never_made_is_clean() {
         let folder = tempfile::tempdir().expect("a folder");
-        let deleted = delete_archives(&folder.path().join("checkpoints"), "mine").expect("clean");
+        let deleted = delete_archives(&ThisNode, &folder.path().join("checkpoints"), "mine").expect("clean");
         assert_eq!(deleted, DeletedArchives { deleted: 0, unidentified: 0 });
     }
 
@@ -149,9 +154,9 @@ mod tests {
             ("b.tar", newest[..newest.len() - 2048].to_vec()),
             ("d.tar", Checkpoint::of("another").at("2026-11-23T18:00:04Z").bytes()),
         ]);
-        let archive = newest_archive(folder.path(), "mine").expect("an archive");
+        let archive = newest_archive(&ThisNode, folder.path(), "mine").expect("an archive");
         assert_eq!(archive.path(), folder.path().join("a.tar"));
-        let error = newest_archive(folder.path(), "nobody").expect_err("none");
+        let error = newest_archive(&ThisNode, folder.path(), "nobody").expect_err("none");
         assert!(matches!(error, ArchiveError::Missing { .. }), "{error}");
     }
 
@@ -161,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::os::unix::fs::symlink(elsewhere.path().join("a.tar"), folder.path().join("a.tar"))
             .expect("a link");
-        assert_eq!(delete_archives(folder.path(), "mine").expect("nothing to do").deleted, 0);
+        assert_eq!(delete_archives(&ThisNode, folder.path(), "mine").expect("nothing to do").deleted, 0);
         assert_eq!(left_in(&elsewhere), ["a.tar"]);
     }
 }

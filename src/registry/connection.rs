@@ -1,45 +1,37 @@
 //! How to reach a registry: address, trust, credentials, time limits.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc};
 
-use oci_client::{
-    Client, Reference,
-    client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol},
-    secrets::RegistryAuth,
-};
+use oci_spec::distribution::Reference;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::{credentials::Credentials, error::TransferError};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From a request to its answer. The last request of a chunked upload makes some registries read everything again.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(5);
-/// For requests without a body worth mentioning.
-const SMALL_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How a layer's bytes are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Upload {
-    /// In chunks, each its own request; the digest is computed meanwhile.
-    Chunked,
-    /// In one request, which names the digest at its start: the archive is read twice.
-    Monolithic,
-}
+use super::{credentials::Credentials, error::TransferError, node::Node};
+use crate::io::Dial;
 
 /// Everything that is needed to talk to the registry of one image.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
-    /// The image.
-    pub(super) image: Reference,
-    /// Who we are.
-    pub(super) credentials: Credentials,
-    roots: Vec<CertificateDer<'static>>,
+    image: Reference,
+    credentials: Credentials,
+    dial: Arc<dyn Dial>,
     plain_http: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { image, credentials, plain_http, .. } = self;
+        f.debug_struct("Connection")
+            .field("image", image)
+            .field("credentials", credentials)
+            .field("plain_http", plain_http)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {
     /// Checks what can be checked without the network. `ca_pem` is trusted besides the machine's own authorities.
     pub fn new(
+        node: &dyn Node,
         image: Reference,
         credentials: Credentials,
         ca_pem: Option<&[u8]>,
@@ -50,16 +42,19 @@ impl Connection {
             let why = format!("--plain-http is for a registry on this machine, and {host} is not; use TLS");
             return Err(TransferError::Options(why));
         }
-        let roots = ca_pem.map_or(Ok(Vec::new()), certificates)?;
-        // The clients below build a default trust store even when they need none, and panic without one.
-        if rustls_native_certs::load_native_certs().certs.is_empty() {
-            let why =
-                "no certificate authorities on this machine; install ca-certificates or set SSL_CERT_FILE";
-            return Err(TransferError::Options(why.to_owned()));
-        }
-        // An error only says that one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { image, credentials, roots, plain_http })
+        let authorities = ca_pem.map_or(Ok(Vec::new()), certificates)?;
+        let dial = node.dial(&authorities).map_err(|error| TransferError::Options(error.to_string()))?;
+        Ok(Self { image, credentials, dial, plain_http })
+    }
+
+    /// What opens connections.
+    pub(super) fn dial(&self) -> Arc<dyn Dial> {
+        self.dial.clone()
+    }
+
+    /// Who we are.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Host and port of the registry, for messages.
@@ -67,10 +62,29 @@ impl Connection {
         self.image.resolve_registry()
     }
 
+    /// The image's repository in the registry.
+    pub(super) fn repository(&self) -> &str {
+        self.image.repository()
+    }
+
+    /// By what the image is named: its digest or its tag.
+    pub(super) fn named(&self) -> &str {
+        self.image.digest().or(self.image.tag()).unwrap_or("latest")
+    }
+
+    /// The image's reference by that digest.
+    pub(super) fn by_digest(&self, digest: &str) -> String {
+        self.image.clone_with_digest(digest.to_owned()).whole()
+    }
+
     /// URL of something in the image's repository.
     pub(super) fn url(&self, path: &str) -> String {
-        let scheme = if self.plain_http { "http" } else { "https" };
-        format!("{scheme}://{}/v2/{}/{path}", self.registry(), self.image.repository())
+        format!("{}/v2/{}/{path}", self.origin(), self.repository())
+    }
+
+    /// Whether `url` is the registry's own.
+    pub(super) fn is_registry(&self, url: &str) -> bool {
+        url.strip_prefix(&self.origin()).is_some_and(|path| path.starts_with('/'))
     }
 
     /// Whether credentials may be sent to `url`.
@@ -78,47 +92,8 @@ impl Connection {
         url.starts_with("https://") || (self.plain_http && url.starts_with("http://"))
     }
 
-    /// The credentials as the OCI client takes them.
-    pub(super) fn registry_auth(&self) -> RegistryAuth {
-        match self.credentials.clone() {
-            Credentials::Anonymous => RegistryAuth::Anonymous,
-            Credentials::Password { username, password } => RegistryAuth::Basic(username, password),
-            Credentials::Token(token) => RegistryAuth::Bearer(token),
-        }
-    }
-
-    /// A client that pushes.
-    pub(super) fn oci_client(&self, upload: Upload) -> Result<Client, TransferError> {
-        let roots = self.roots.iter();
-        let config = ClientConfig {
-            protocol: if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
-            use_monolithic_push: upload == Upload::Monolithic,
-            extra_root_certificates: roots
-                .map(|root| Certificate { encoding: CertificateEncoding::Der, data: root.to_vec() })
-                .collect(),
-            // It runs from the start of a request, so it would cut a long monolithic upload.
-            read_timeout: (upload == Upload::Chunked).then_some(ANSWER_TIMEOUT),
-            connect_timeout: Some(CONNECT_TIMEOUT),
-            user_agent: concat!("ms2m/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        Client::try_from(config).map_err(|error| TransferError::Options(error.to_string()))
-    }
-
-    /// A client for what the OCI client cannot do.
-    pub(super) fn http_client(&self) -> Result<reqwest::Client, TransferError> {
-        let roots: Result<Vec<_>, _> =
-            self.roots.iter().map(|root| reqwest::Certificate::from_der(root)).collect();
-        roots
-            .and_then(|roots| {
-                reqwest::Client::builder()
-                    .tls_certs_merge(roots)
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .timeout(SMALL_REQUEST_TIMEOUT)
-                    .user_agent(concat!("ms2m/", env!("CARGO_PKG_VERSION")))
-                    .build()
-            })
-            .map_err(|error| TransferError::Options(error.to_string()))
+    fn origin(&self) -> String {
+        format!("{}://{}", if self.plain_http { "http" } else { "https" }, self.registry())
     }
 }
 
@@ -144,10 +119,11 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::node::ThisNode;
 
     fn connect(image: &str, ca_pem: Option<&[u8]>, plain_http: bool) -> Result<Connection, TransferError> {
         let image = image.parse().expect("a reference");
-        Connection::new(image, Credentials::Anonymous, ca_pem, plain_http)
+        Connection::new(&ThisNode, image, Credentials::Anonymous, ca_pem, plain_http)
     }
 
     #[test]
@@ -172,5 +148,11 @@ mod tests {
         let remote = connect("registry.example.com/x:1", None, false).expect("a connection");
         assert!(remote.may_see_credentials("https://auth.example.com/token"));
         assert!(!remote.may_see_credentials("http://registry.example.com/token"));
+        assert!(remote.is_registry("https://registry.example.com/v2/x/blobs/uploads/1?_state=2"));
+        for other in
+            ["https://registry.example.com.evil/v2/", "http://registry.example.com/v2/", "https://x/v2/"]
+        {
+            assert!(!remote.is_registry(other), "{other}");
+        }
     }
 }

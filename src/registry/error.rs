@@ -1,12 +1,14 @@
 //! What a registry's refusal means, and what to do about it.
 
-use std::error::Error;
-
-use oci_client::errors::OciDistributionError;
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use super::{
     archive::ArchiveError,
     credentials::CredentialsError,
+    http::UnreadBody,
     report::{TransferFailure, TransferReason},
 };
 
@@ -138,51 +140,27 @@ impl TransferError {
     }
 
     /// Classifies a failure of the connection.
-    pub(super) fn from_http(registry: &str, error: reqwest::Error) -> Self {
-        if let Some(status) = error.status() {
-            return Self::from_status(registry, status.as_u16(), error.without_url().to_string());
+    pub(super) fn from_http(registry: &str, error: &(dyn Error + 'static)) -> Self {
+        let registry = registry.to_owned();
+        if let Some(UnreadBody(source)) = causes(error).find_map(|cause| cause.downcast_ref()) {
+            let source = std::io::Error::new(source.kind(), source.to_string());
+            return Self::Archive(ArchiveError::Disk { path: PathBuf::new(), source });
         }
-        let error = error.without_url();
-        let (registry, why) = (registry.to_owned(), chain_of(&error));
-        let untrusted = causes(&error)
+        let why = chain_of(error);
+        let untrusted = causes(error)
             .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))));
-        if untrusted {
-            return Self::Untrusted { registry, why };
-        }
-        Self::Unreachable { registry, why }
+        if untrusted { Self::Untrusted { registry, why } } else { Self::Unreachable { registry, why } }
     }
 
-    /// Classifies what the OCI client says. `archive` is whose bytes were being sent, so that a disk that fails is not
-    /// taken for a network that does.
-    pub(super) fn from_oci(registry: &str, archive: &std::path::Path, error: OciDistributionError) -> Self {
-        let disk =
-            |source: std::io::Error| Self::Archive(ArchiveError::Disk { path: archive.to_owned(), source });
-        match error {
-            OciDistributionError::ServerError { code, message, .. } => {
-                Self::from_status(registry, code, message)
+    /// The same, where it is the disk that failed: of this archive.
+    pub(super) fn of_disk(self, archive: &Path) -> Self {
+        match self {
+            Self::Archive(ArchiveError::Disk { source, .. }) => {
+                Self::Archive(ArchiveError::Disk { path: archive.to_owned(), source })
             }
-            OciDistributionError::UnauthorizedError { .. } => {
-                Self::from_status(registry, 401, "it accepts neither these nor no credentials")
-            }
-            OciDistributionError::AuthenticationFailure(why) => Self::from_status(registry, 401, why),
-            OciDistributionError::IoError(source) => disk(source),
-            OciDistributionError::RequestError(error) => match disk_cause(&error) {
-                Some(source) => disk(source),
-                None => Self::from_http(registry, error),
-            },
-            other => Self::Rejected { registry: registry.to_owned(), status: None, why: other.to_string() },
+            other => other,
         }
     }
-}
-
-/// A body that could not be read from the disk fails the request that carries it.
-fn disk_cause(error: &reqwest::Error) -> Option<std::io::Error> {
-    causes(error).find_map(|cause| match cause.downcast_ref::<OciDistributionError>() {
-        Some(OciDistributionError::IoError(source)) => {
-            Some(std::io::Error::new(source.kind(), source.to_string()))
-        }
-        _ => None,
-    })
 }
 
 /// Every cause of an error. An `io::Error` hides the one that it wraps from `source`.

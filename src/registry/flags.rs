@@ -2,10 +2,12 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use clap::{ArgGroup, Args};
-use oci_client::Reference;
+use clap::{ArgGroup, Args, Command, FromArgMatches as _};
+use oci_spec::distribution::Reference;
 
-use super::{archive::Expectation, connection::Connection, credentials::Credentials, error::TransferError};
+use super::{
+    archive::Expectation, connection::Connection, credentials::Credentials, error::TransferError, node::Node,
+};
 
 /// Push a checkpoint archive as an image, or delete the image and the archives again.
 #[derive(Args, Clone, Debug, Default)]
@@ -101,8 +103,15 @@ pub(super) enum ArchiveChoice {
 }
 
 impl TransferFlags {
+    /// Reads the words that follow `ms2m transfer`.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, TransferError> {
+        let command = Self::augment_args(Command::new("transfer").no_binary_name(true));
+        let parsed = command.try_get_matches_from(words).and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| TransferError::Options(error.to_string()))
+    }
+
     /// Reads the files that the flags name, and refuses what makes no sense.
-    pub fn resolve(&self) -> Result<Transfer, TransferError> {
+    pub fn resolve(&self, node: &dyn Node) -> Result<Transfer, TransferError> {
         let task = match self.archive_choice() {
             Some(archive) => Task::Push {
                 archive,
@@ -111,10 +120,10 @@ impl TransferFlags {
                     container_id: self.expect_container_id.as_deref().map(without_scheme),
                     pod_uid: self.expect_pod_uid.clone(),
                 },
-                connection: Box::new(self.connection(false)?),
+                connection: Box::new(self.connection(node, false)?),
             },
             None => Task::Clean {
-                image: if self.delete { Some(Box::new(self.connection(true)?)) } else { None },
+                image: if self.delete { Some(Box::new(self.connection(node, true)?)) } else { None },
                 archives: self.archives_to_delete(),
             },
         };
@@ -134,7 +143,7 @@ impl TransferFlags {
         asked.filter(|_| self.delete_archives)
     }
 
-    fn connection(&self, by_digest_too: bool) -> Result<Connection, TransferError> {
+    fn connection(&self, node: &dyn Node, by_digest_too: bool) -> Result<Connection, TransferError> {
         let image = image_reference(self.image.as_deref().unwrap_or_default(), by_digest_too)?;
         let credentials = match &self.docker_config {
             Some(file) => Credentials::from_file(file, image.registry(), image.repository())?,
@@ -144,7 +153,7 @@ impl TransferFlags {
             fs::read(file)
                 .map_err(|error| TransferError::Options(format!("--ca-file {}: {error}", file.display())))
         });
-        Connection::new(image, credentials, ca_pem.transpose()?.as_deref(), self.plain_http)
+        Connection::new(node, image, credentials, ca_pem.transpose()?.as_deref(), self.plain_http)
     }
 }
 
@@ -172,22 +181,15 @@ fn without_scheme(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::registry::node::ThisNode;
 
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        flags: TransferFlags,
-    }
-
-    fn parse(line: &str) -> Result<TransferFlags, clap::Error> {
-        Command::try_parse_from(std::iter::once("transfer").chain(line.split(' '))).map(|parsed| parsed.flags)
+    fn parse(line: &str) -> Result<TransferFlags, TransferError> {
+        TransferFlags::parse(line.split(' '))
     }
 
     fn refused(line: &str) -> String {
-        parse(line).expect("parsed").resolve().expect_err("refused").to_string()
+        parse(line).expect("parsed").resolve(&ThisNode).expect_err("refused").to_string()
     }
 
     #[test]
@@ -211,28 +213,30 @@ mod tests {
     fn a_push_knows_what_it_expects() {
         let line =
             "--newest-in d --image r.example.com/x:1 --container c --expect-container-id containerd://5f";
-        let transfer = parse(line).expect("parsed").resolve().expect("resolved");
+        let transfer = parse(line).expect("parsed").resolve(&ThisNode).expect("resolved");
         let Task::Push { archive: ArchiveChoice::NewestIn(folder, id), expected, connection } = transfer.task
         else {
             panic!("not the newest archive")
         };
         assert_eq!((folder, id.as_str()), (PathBuf::from("d"), "5f"));
         assert_eq!(expected.container_id.as_deref(), Some("5f"));
-        assert_eq!(connection.image.tag(), Some("1"));
+        assert_eq!(connection.named(), "1");
         assert_eq!(transfer.timeout, Duration::from_hours(1));
     }
 
     #[test]
     fn a_clean_up_does_one_thing_or_both() {
         let both = "--delete --image r.example.com/x:1 --delete-archives --dir d --container-id cri-o://5f";
-        let Task::Clean { image, archives } = parse(both).expect("parsed").resolve().expect("resolved").task
+        let Task::Clean { image, archives } =
+            parse(both).expect("parsed").resolve(&ThisNode).expect("resolved").task
         else {
             panic!("not a clean-up")
         };
         assert!(image.is_some());
         assert_eq!(archives, Some((PathBuf::from("d"), "5f".to_owned())));
         let digest = format!("--delete --image r.example.com/x@sha256:{}", "a".repeat(64));
-        let Task::Clean { archives, .. } = parse(&digest).expect("parsed").resolve().expect("resolved").task
+        let Task::Clean { archives, .. } =
+            parse(&digest).expect("parsed").resolve(&ThisNode).expect("resolved").task
         else {
             panic!("not a clean-up")
         };

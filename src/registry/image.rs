@@ -27,6 +27,9 @@ pub const CONTAINERD_ANNOTATION: &str = "org.criu.checkpoint.container.name";
 /// Where CRI-O looks for the container's name.
 pub const CRIO_ANNOTATION: &str = "io.kubernetes.cri-o.annotations.checkpoint.name";
 
+/// The specification's limit for manifests.
+pub(super) const MANIFEST_BYTES_MAX: usize = 4 << 20;
+
 /// A blob that the registry has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,8 @@
 //!                      ├─▶ push ──▶ image                                    streamed, by digest
 //!                      ├─▶ delete                                            manifest, then blobs
 //!                      └─▶ report ─▶ termination message ─▶ the operator
-//!            connection, credentials, error                                  shared by push and delete
+//!            session ─▶ http ─▶ Dial, connection, credentials, error         shared by push and delete
+//!            node                                                            the machine: its disk, its way out
 //! ```
 
 pub mod archive;
@@ -19,9 +20,12 @@ pub mod credentials;
 pub mod delete;
 pub mod error;
 pub mod flags;
+mod http;
 mod identity;
 pub mod image;
+pub mod node;
 pub mod push;
 pub mod report;
+mod session;
 mod tar_walk;
 pub mod transfer;

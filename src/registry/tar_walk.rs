@@ -5,9 +5,11 @@
 //! record has a limit, and an archive without its end marker is truncated, even when the cut falls between two
 //! members.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::io;
 
 use tar::{EntryType, Header, PaxExtensions};
+
+use super::node::NodeFile;
 
 const BLOCK_LENGTH: usize = 512;
 const BLOCK: u64 = BLOCK_LENGTH as u64;
@@ -54,7 +56,7 @@ pub(super) struct Member {
 
 /// A position in a tar file.
 pub(super) struct TarWalk<'a> {
-    file: &'a File,
+    file: &'a dyn NodeFile,
     bytes: u64,
     at: u64,
     members: u32,
@@ -69,7 +71,7 @@ struct Extension {
 
 impl<'a> TarWalk<'a> {
     /// Starts at the beginning of `file`, which is `bytes` long.
-    pub(super) fn new(file: &'a File, bytes: u64) -> Self {
+    pub(super) fn new(file: &'a dyn NodeFile, bytes: u64) -> Self {
         Self { file, bytes, at: 0, members: 0 }
     }
 

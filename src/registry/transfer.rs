@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use tokio::{
@@ -19,17 +20,14 @@ use super::{
     delete::delete,
     error::TransferError,
     flags::{ArchiveChoice, Task, Transfer, TransferFlags},
+    node::{Node, ThisNode},
     push::push,
     report::{Cleaned, Pushed, TransferReport},
 };
 
 /// Runs the command, prints its report as one line of JSON, and puts it into the termination message.
 pub async fn run(flags: TransferFlags) -> ExitCode {
-    let report = match flags.resolve() {
-        Ok(transfer) => execute(transfer).await,
-        Err(error) => Err(error),
-    };
-    let report = report.unwrap_or_else(|error| TransferReport::Error(error.failure()));
+    let report = execute(&flags).await.unwrap_or_else(|error| TransferReport::Error(error.failure()));
     let line = report.to_line();
     // Whoever reads neither can still read the exit code.
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -41,45 +39,51 @@ pub async fn run(flags: TransferFlags) -> ExitCode {
     ExitCode::from(report.exit_code())
 }
 
-/// Does it, unless it takes too long or a signal says otherwise. As the first process of a container, this program is
-/// killed by no signal that it does not listen to.
-async fn execute(transfer: Transfer) -> Result<TransferReport, TransferError> {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return Err(TransferError::Interrupted) };
-    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return Err(TransferError::Interrupted) };
-    let seconds = transfer.timeout.as_secs();
+/// Does what the flags ask for on that node, unless it takes longer than they allow.
+pub async fn carry_out(flags: &TransferFlags, node: &dyn Node) -> Result<TransferReport, TransferError> {
+    let Transfer { task, timeout } = flags.resolve(node)?;
     let work = async {
-        match transfer.task {
+        match task {
             Task::Push { archive, expected, connection } => {
                 let started = Instant::now();
-                let archive = open(&archive)?;
+                let archive = open(node, &archive)?;
                 archive.expect(&expected)?;
-                pushed(started, &connection, &archive).await
+                pushed(started, &connection, archive).await
             }
-            Task::Clean { image, archives } => clean(image.as_deref(), archives).await,
+            Task::Clean { image, archives } => clean(node, image.as_deref(), archives).await,
         }
     };
+    let seconds = timeout.as_secs();
+    tokio::time::timeout(timeout, work).await.unwrap_or(Err(TransferError::DeadlineExceeded { seconds }))
+}
+
+/// Does it, unless a signal says otherwise. As the first process of a container, this program is
+/// killed by no signal that it does not listen to.
+async fn execute(flags: &TransferFlags) -> Result<TransferReport, TransferError> {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return Err(TransferError::Interrupted) };
+    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return Err(TransferError::Interrupted) };
     tokio::select! {
         biased;
         _ = terminate.recv() => Err(TransferError::Interrupted),
         _ = interrupt.recv() => Err(TransferError::Interrupted),
-        done = tokio::time::timeout(transfer.timeout, work) =>
-            done.unwrap_or(Err(TransferError::DeadlineExceeded { seconds })),
+        done = carry_out(flags, &ThisNode) => done,
     }
 }
 
-fn open(choice: &ArchiveChoice) -> Result<Archive, TransferError> {
+fn open(node: &dyn Node, choice: &ArchiveChoice) -> Result<Archive, TransferError> {
     Ok(match choice {
-        ArchiveChoice::Path(path) => Archive::open(path)?,
-        ArchiveChoice::NewestIn(folder, container_id) => newest_archive(folder, container_id)?,
+        ArchiveChoice::Path(path) => Archive::open(node, path)?,
+        ArchiveChoice::NewestIn(folder, container_id) => newest_archive(node, folder, container_id)?,
     })
 }
 
 async fn pushed(
     started: Instant,
     connection: &Connection,
-    archive: &Archive,
+    archive: Archive,
 ) -> Result<TransferReport, TransferError> {
-    let image = push(connection, archive).await?;
+    let archive = Arc::new(archive);
+    let image = push(connection, archive.clone()).await?;
     Ok(TransferReport::Pushed(Pushed {
         image: image.reference,
         digest: image.digest,
@@ -92,11 +96,13 @@ async fn pushed(
 
 /// The archives first: they need no network. A registry that fails does not keep them on the node.
 async fn clean(
+    node: &dyn Node,
     image: Option<&Connection>,
     archives: Option<(PathBuf, String)>,
 ) -> Result<TransferReport, TransferError> {
     let started = Instant::now();
-    let local = archives.map(|(folder, container_id)| delete_archives(&folder, &container_id)).transpose();
+    let local =
+        archives.map(|(folder, container_id)| delete_archives(node, &folder, &container_id)).transpose();
     let remote = match image {
         Some(connection) => Some(delete(connection).await?),
         None => None,

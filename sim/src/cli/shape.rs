@@ -8,6 +8,9 @@ use crate::{
     world::Mistake,
 };
 
+/// Enough for one migration.
+const NODES: u16 = 2;
+
 /// What a run is made of.
 #[derive(Args, Clone)]
 pub(super) struct Shape {
@@ -26,6 +29,9 @@ pub(super) struct Shape {
     /// How many producers publish
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     producers: u32,
+    /// How many nodes the cluster has
+    #[arg(long, default_value_t = NODES, conflicts_with_all = ["random", "plan"], value_parser = clap::value_parser!(u16).range(2..=16))]
+    nodes: u16,
     /// What breaks: kind@step, such as crash-operator@Replaying; may be given several times
     #[arg(long)]
     fault: Vec<Fault>,
@@ -42,7 +48,7 @@ impl Shape {
             None if self.random => Plan::random(self.seed),
             None => {
                 let scenario = Scenario::new(self.seed).at_rate(self.rate, self.producers);
-                Scenario { mistake: self.mistake, ..scenario }.into()
+                Scenario { mistake: self.mistake, nodes: usize::from(self.nodes), ..scenario }.into()
             }
         };
         plan.faults.extend(self.fault.iter().cloned());
@@ -72,6 +78,7 @@ impl Shape {
             args.push("--random".to_owned());
         } else if self.plan.is_none() {
             args.extend([format!("--rate={}", self.rate), format!("--producers={}", self.producers)]);
+            args.extend((self.nodes != NODES).then(|| format!("--nodes={}", self.nodes)));
         }
         args.extend(self.fault.iter().map(|fault| format!("--fault={fault}")));
         args.extend(self.mistake.map(|mistake| format!("--mistake={mistake}")));
@@ -110,5 +117,6 @@ mod tests {
         );
         assert_eq!(args(&["--random", "--seed", "3"]), ["--seed=7", "--random"]);
         assert_eq!(args(&["--rate", "60"]), ["--seed=7", "--rate=60", "--producers=3"]);
+        assert_eq!(args(&["--nodes", "3"]), ["--seed=7", "--rate=10", "--producers=3", "--nodes=3"]);
     }
 }

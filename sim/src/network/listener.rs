@@ -1,4 +1,9 @@
-use std::{future::Future, io, net::Ipv4Addr, panic};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    panic,
+};
 
 use ms2m_app::io::BoxStream;
 use tokio::task::{JoinError, JoinSet};
@@ -14,12 +19,21 @@ where
     F: Fn(BoxStream) -> Fut + 'static,
     Fut: Future<Output = ()> + 'static,
 {
+    serve_peers(port, move |stream, _| handle(stream)).await
+}
+
+/// The same, where it matters from which host a connection comes.
+pub async fn serve_peers<F, Fut>(port: u16, handle: F) -> turmoil::Result
+where
+    F: Fn(BoxStream, IpAddr) -> Fut + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
     let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
     let accept = async || {
-        let (stream, _) = listener.accept().await?;
-        Ok(Delivery::apply(Socket::new(stream)?))
+        let (stream, peer) = listener.accept().await?;
+        Ok((Delivery::apply(Socket::new(stream)?), peer.ip()))
     };
-    Ok(accept_all(accept, handle).await?)
+    Ok(accept_all(accept, move |(stream, peer)| handle(stream, peer)).await?)
 }
 
 /// Serves the same on a real socket, in the current [`LocalSet`](tokio::task::LocalSet).
@@ -39,9 +53,9 @@ where
     accept_all(accept, handle).await
 }
 
-async fn accept_all<F, Fut>(accept: impl AsyncFn() -> io::Result<BoxStream>, handle: F) -> io::Result<()>
+async fn accept_all<T, F, Fut>(accept: impl AsyncFn() -> io::Result<T>, handle: F) -> io::Result<()>
 where
-    F: Fn(BoxStream) -> Fut,
+    F: Fn(T) -> Fut,
     Fut: Future<Output = ()> + 'static,
 {
     let mut connections = JoinSet::new();

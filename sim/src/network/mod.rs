@@ -12,5 +12,5 @@ mod socket;
 pub use builder::{LATENCY_MIN, sim_builder};
 pub use delivery::{Delivery, Fragmented};
 pub use dial::SimDial;
-pub use listener::{serve, serve_tcp};
+pub use listener::{serve, serve_peers, serve_tcp};
 pub use socket::{bounce, crash};

@@ -195,10 +195,14 @@ fault_kinds! {
     SlowCheckpoints: lasts(5_000).lies_in_wait(),
     /// Checkpoints do not end: whoever waits for one waits as long as it may take.
     HangCheckpoints: lasts(200_000).lies_in_wait(),
-    /// The source node's disk is full: no archive can be written.
+    /// The nodes' disks are full: no archive can be written.
     DiskFull: lasts(60_000).lies_in_wait(),
     /// The registry answers everything with 503.
     RegistryDown: lasts(5_000).lies_in_wait(),
+    /// The registry is down: nobody can connect; what it has stored stays.
+    CrashRegistry: lasts(5_000).lies_in_wait(),
+    /// The registry takes requests, and never answers them.
+    HangRegistry: lasts(5_000).lies_in_wait(),
     /// Uploads of blobs break off in the middle, and leave nothing.
     TruncatePushes: lasts(5_000).lies_in_wait(),
     /// The registry takes blobs, and answers manifests with 500.

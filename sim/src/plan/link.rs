@@ -18,11 +18,13 @@ pub enum Link {
     SourceNodeApi,
     /// The kubelet of the target's node and the API server.
     TargetNodeApi,
+    /// The target's node and the registry, from which it pulls the checkpoint.
+    TargetNodeRegistry,
 }
 
 impl Link {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OperatorApi,
         Self::OperatorBroker,
         Self::SourceBroker,
@@ -30,6 +32,7 @@ impl Link {
         Self::TrafficBroker,
         Self::SourceNodeApi,
         Self::TargetNodeApi,
+        Self::TargetNodeRegistry,
     ];
 
     /// Whether it is one of a process that is moved: its source's, or its target's.

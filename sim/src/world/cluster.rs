@@ -19,6 +19,7 @@ use super::{
     names::node,
     objects,
     operator::SkewedClock,
+    registry_host,
     routes::{self, Route, Routes},
 };
 use crate::{
@@ -145,7 +146,7 @@ impl Cluster {
             work: Duration::from_micros(workload.work_us),
             output: OutputTo { exchange: names.results(), routing_key: String::new() },
         };
-        self.machines.lock().images.add_program(&names.image(), Arc::new(counter));
+        self.machines.lock().programs.insert(names.image(), Arc::new(counter));
         self.create(objects::service(names));
         self.create(match (mistake, workload.owner) {
             (Some(mistake), _) => mistake.source_pod(&self.api, workload),
@@ -158,6 +159,7 @@ impl Cluster {
     pub fn populate(&self, sim: &mut Sim<'_>, scenario: &Scenario) {
         self.host_api_server(sim);
         self.host_broker(sim);
+        self.host_registry(sim);
         for index in 0..scenario.nodes {
             self.host_node(sim, node(index), scenario);
         }
@@ -202,6 +204,11 @@ impl Cluster {
                 serve(5_672, move |stream| amqp::serve_connection(amqp.clone(), stream)).await
             }
         });
+    }
+
+    fn host_registry(&self, sim: &mut Sim<'_>) {
+        let machines = self.machines.clone();
+        sim.host(registry_host::HOST, move || registry_host::run(machines.clone()));
     }
 
     fn host_node(&self, sim: &mut Sim<'_>, node: String, scenario: &Scenario) {

@@ -208,7 +208,12 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
             vec![target]
         }
         K::DropTarget | K::CloseTargetChannels => known(&[&target, BROKER]),
-        K::RegistryDown | K::TruncatePushes | K::RefuseManifests | K::LosePushAnswers => known(&[REGISTRY]),
+        K::RegistryDown
+        | K::CrashRegistry
+        | K::HangRegistry
+        | K::TruncatePushes
+        | K::RefuseManifests
+        | K::LosePushAnswers => known(&[REGISTRY]),
         K::Cancel
         | K::CrashApiServer
         | K::ApiConflicts
@@ -237,6 +242,7 @@ fn ends(link: Link, party: &Party) -> Vec<String> {
         Link::TrafficBroker => (names.traffic(), BROKER),
         Link::SourceNodeApi => (names.source_node(&party.workload), API_SERVER),
         Link::TargetNodeApi => (names.target_node(&party.workload), API_SERVER),
+        Link::TargetNodeRegistry => (names.target_node(&party.workload), REGISTRY),
     };
     vec![one, other.to_owned()]
 }

@@ -9,9 +9,11 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Archive, Images, Main, Memory, Reached,
+    Archive, Main, Memory, Program, Reached,
     freezer::Freezer,
-    transfer::{Handled, Handling, Transfer},
+    rare::KILLED_PUSHING,
+    registry_host::SharedStore,
+    transfer::{Handled, Handling, PushUnderWay},
 };
 use crate::kubelet::Exit;
 
@@ -25,8 +27,12 @@ pub struct Machines(Arc<Mutex<State>>);
 /// See [`Machines`].
 #[derive(Default)]
 pub struct State {
-    /// The registry.
-    pub images: Images,
+    /// Images of programs, by reference: every node has them.
+    pub programs: BTreeMap<String, Arc<dyn Program>>,
+    /// What the registry stores.
+    pub(super) registry: SharedStore,
+    /// Every checkpoint that was ever written, by the digest of its archive.
+    pub checkpoints: BTreeMap<String, Archive>,
     /// Archives by node and path.
     pub archives: BTreeMap<(String, String), Archive>,
     /// Every container that ever ran, by id.
@@ -38,7 +44,9 @@ pub struct State {
     /// What can hold a process still, by container id.
     pub(super) freezers: BTreeMap<String, Freezer>,
     pub(super) requests: VecDeque<Request>,
-    pub(super) transfers: Vec<Transfer>,
+    /// Transfers of which the registry has blobs and not the manifest, by container id.
+    pub(super) halfway: BTreeSet<String>,
+    pub(super) pushes: Vec<PushUnderWay>,
     /// What transfer Jobs did to checkpoints, in order.
     pub(super) handlings: Vec<Handling>,
     /// Rare points that machines have reached.
@@ -67,6 +75,8 @@ pub enum Ailment {
     RefusesPushes,
     /// The registry answers everything with 503.
     RegistryDown,
+    /// The registry takes requests and never answers them.
+    RegistryHangs,
     /// Uploads of blobs break off.
     TruncatesPushes,
     /// Manifests are answered 500.
@@ -154,7 +164,7 @@ impl Machines {
 impl Machines {
     /// Does what the runtimes asked for since the last step.
     pub fn serve(&self, sim: &mut turmoil::Sim<'_>) {
-        self.carry_out_transfers(sim.elapsed());
+        self.lock().note_pushes();
         loop {
             // The lock is not held while a host starts: its process may look at the machines at once.
             let Some(request) = self.lock().requests.pop_front() else { return };
@@ -200,9 +210,13 @@ impl Machines {
                 _ => return,
             }
         };
-        // A transfer has no host: see there.
-        if !waiting && !host.is_empty() {
+        if !waiting {
             crate::network::crash(sim, host);
+        }
+        {
+            let mut state = self.lock();
+            let is_halfway = state.halfway.remove(container_id);
+            state.reached.reach_if(is_halfway, KILLED_PUSHING);
         }
         self.exited(container_id, Exit { code, message: String::new() }, sim.elapsed());
     }

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Archive, Container, Image, Machines, Program, Snapshot,
+    Archive, Container, Machines, Program, Snapshot,
     machines::{Ailment, Request},
-    transfer,
+    pull::pull,
+    transfer::{self, TransferProgram},
 };
 use crate::{
     kubelet::{ContainerSpec, Exit, RunningContainer, Runtime, RuntimeError, StartedContainer},
@@ -20,8 +21,6 @@ const STUCK: Duration = Duration::from_secs(1);
 /// What containerd says.
 const NO_CRIU: &str =
     "rpc error: code = Unknown desc = CRIU binary not found or too old (<31600). Failed to checkpoint";
-/// Size of an archive, about that of the counter's on a real node.
-const ARCHIVE_BYTES: u64 = 8_600_000;
 
 /// The container runtime of one simulated node: a container is a network host of its own.
 pub struct SimRuntime {
@@ -38,45 +37,38 @@ impl SimRuntime {
         Self { node: node.into(), machines, pace }
     }
 
-    fn pull(&self, image: &str) -> Result<Image, RuntimeError> {
-        let state = self.machines.lock();
-        let refused =
-            |reason: &str| RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() };
-        if state.has(Ailment::RefusesPulls) {
-            return Err(refused("the registry answers 503 Service Unavailable"));
+    /// The program to start, its image, and the RAM to start it with.
+    async fn resolve(&self, spec: &ContainerSpec) -> Result<Resolved, RuntimeError> {
+        let image = &spec.image;
+        if transfer::is_transfer(spec) {
+            let program = TransferProgram { node: self.node.clone(), machines: self.machines.clone() };
+            return Ok((image.clone(), Arc::new(program), None));
         }
-        match state.images.pull(image) {
-            // Base images are on the nodes already.
-            Some(Image::Checkpoint(_)) if state.has(Ailment::RegistryDown) => {
-                Err(refused("the registry answers 503 Service Unavailable"))
-            }
-            pulled => pulled.ok_or_else(|| refused("not found in the registry")),
+        if let Some(program) = self.program(image)? {
+            return Ok((image.clone(), program, None));
         }
+        let layer = pull(image).await.map_err(|reason| refused(image, &reason))?;
+        let (archive, fresh, fails) = {
+            let state = self.machines.lock();
+            let archive = state.checkpoints.get(&layer).cloned();
+            let archive = archive.ok_or_else(|| refused(image, "it is no checkpoint of this cluster"))?;
+            (archive, state.has(Ailment::RestoresFresh), state.has(Ailment::FailsRestores))
+        };
+        if fails {
+            return Err(RuntimeError::Failed("criu failed: Can't fork for 7: File exists".to_owned()));
+        }
+        let base = archive.base_image.clone();
+        let program = self.program(&base)?.ok_or_else(|| refused(&base, "not found in the registry"))?;
+        Ok((base, program, (!fresh).then_some(archive)))
     }
 
-    /// The program to start, its image, and the RAM to start it with.
-    fn resolve(&self, image: &str) -> Result<Resolved, RuntimeError> {
-        match self.pull(image)? {
-            Image::Program(program) => Ok((image.to_owned(), program, None)),
-            Image::Checkpoint(archive) => {
-                let (fresh, fails) = {
-                    let state = self.machines.lock();
-                    (state.has(Ailment::RestoresFresh), state.has(Ailment::FailsRestores))
-                };
-                if fails {
-                    return Err(RuntimeError::Failed(
-                        "criu failed: Can't fork for 7: File exists".to_owned(),
-                    ));
-                }
-                match self.pull(&archive.base_image)? {
-                    Image::Program(program) if fresh => Ok((archive.base_image.clone(), program, None)),
-                    Image::Program(program) => Ok((archive.base_image.clone(), program, Some(archive))),
-                    Image::Checkpoint(_) => {
-                        Err(RuntimeError::Failed("a checkpoint of a checkpoint image".to_owned()))
-                    }
-                }
-            }
+    /// A program whose image the node has.
+    fn program(&self, image: &str) -> Result<Option<Arc<dyn Program>>, RuntimeError> {
+        let state = self.machines.lock();
+        if state.has(Ailment::RefusesPulls) {
+            return Err(refused(image, "the registry answers 503 Service Unavailable"));
         }
+        Ok(state.programs.get(image).cloned())
     }
 
     fn receiver(&self, container_id: &str) -> Result<watch::Receiver<Option<Exit>>, RuntimeError> {
@@ -91,10 +83,7 @@ impl SimRuntime {
 #[async_trait]
 impl Runtime for SimRuntime {
     async fn start(&self, spec: ContainerSpec) -> Result<StartedContainer, RuntimeError> {
-        if transfer::is_transfer(&spec) {
-            return Ok(transfer::start(&self.node, &self.machines, &spec));
-        }
-        let (base_image, program, archive) = self.resolve(&spec.image)?;
+        let (base_image, program, archive) = self.resolve(&spec).await?;
         // Pulling the image and making a sandbox, and what a restore takes more.
         let restoring_ms = if archive.is_some() { self.pace.restore_ms } else { 0 };
         tokio::time::sleep(Duration::from_millis(self.pace.start_ms + restoring_ms)).await;
@@ -188,22 +177,17 @@ impl Runtime for SimRuntime {
             let serial = state.serial;
             let container = state.containers.get(container_id).filter(|container| container.runs());
             let container = container.ok_or_else(|| RuntimeError::NotRunning(container_id.to_owned()))?;
-            Archive {
-                container_id: container_id.to_owned(),
-                container: container.container.clone(),
-                pod_uid: container.pod_uid.clone(),
-                base_image: container.base_image.clone(),
-                serial,
-                bytes: ARCHIVE_BYTES,
-                snapshot: container.memory.snapshot(),
-            }
+            Archive::of(container_id, container, serial)
         };
         tokio::time::sleep(Duration::from_millis(self.pace.write_ms)).await;
         if self.machines.lock().has(Ailment::DiskFull) {
             return Err(RuntimeError::Failed(format!("write {archive}: no space left on device")));
         }
-        self.machines.lock().archives.insert((self.node.clone(), archive.to_owned()), taken);
-        Ok(ARCHIVE_BYTES)
+        let bytes = taken.content.len() as u64;
+        let mut state = self.machines.lock();
+        state.checkpoints.insert(taken.digest(), taken.clone());
+        state.archives.insert((self.node.clone(), archive.to_owned()), taken);
+        Ok(bytes)
     }
 
     async fn running(&self) -> Result<Vec<RunningContainer>, RuntimeError> {
@@ -220,4 +204,8 @@ impl Runtime for SimRuntime {
             })
             .collect())
     }
+}
+
+fn refused(image: &str, reason: &str) -> RuntimeError {
+    RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() }
 }

@@ -14,7 +14,8 @@ use turmoil::Sim;
 use processes::thaw;
 
 use super::{
-    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, routes::Routes,
+    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, registry_host,
+    routes::Routes,
 };
 use crate::{
     network,
@@ -186,6 +187,7 @@ impl Drive {
             | FaultKind::CrashApiServer
             | FaultKind::CrashBroker
             | FaultKind::CrashTraffic
+            | FaultKind::CrashRegistry
             | FaultKind::CrashSourceKubelet
             | FaultKind::CrashTargetKubelet
             | FaultKind::LoseSourceNode
@@ -231,6 +233,7 @@ impl Drive {
             | FaultKind::HangCheckpoints
             | FaultKind::DiskFull
             | FaultKind::RegistryDown
+            | FaultKind::HangRegistry
             | FaultKind::TruncatePushes
             | FaultKind::RefuseManifests
             | FaultKind::LosePushAnswers
@@ -287,6 +290,9 @@ impl Drive {
             Link::TrafficBroker => (party.names.traffic(), broker),
             Link::SourceNodeApi => (party.names.source_node(&party.workload), api),
             Link::TargetNodeApi => (party.names.target_node(&party.workload), api),
+            Link::TargetNodeRegistry => {
+                (party.names.target_node(&party.workload), registry_host::HOST.to_owned())
+            }
         })
     }
 

@@ -75,7 +75,9 @@ impl Column {
 
     /// The plan that lets a fault strike there.
     pub(super) fn plan(self, kind: FaultKind) -> Plan {
-        let plan = Plan::calm(7);
+        let mut plan = Plan::calm(7);
+        // The small scenario has none that could be lost.
+        plan.scenario.nodes += usize::from(kind == FaultKind::LoseThirdNode);
         let plan =
             if self.called_off { plan.with(Fault::new(FaultKind::Cancel, CALLED_OFF_AT)) } else { plan };
         plan.with(Fault::new(kind, self.step))

@@ -23,7 +23,7 @@ use indicatif::ProgressBar;
 
 use self::column::Column;
 use super::{Child, Class, Outcome, Pool};
-use crate::plan::FaultKind;
+use crate::plan::{FaultKind, Plan, Scenario};
 
 /// What came of a fault at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,16 @@ impl fmt::Display for Part {
     }
 }
 
+/// The command line that runs one cell.
+fn command(plan: &Plan) -> String {
+    let nodes = match plan.scenario.nodes {
+        usual if usual == Scenario::new(0).nodes => String::new(),
+        nodes => format!(" --nodes {nodes}"),
+    };
+    let faults = plan.faults.iter().map(|fault| format!(" --fault {fault}"));
+    std::iter::once(format!("cargo sim run --seed {}{nodes}", plan.scenario.seed)).chain(faults).collect()
+}
+
 impl Matrix {
     /// Runs every cell of a part of what some kinds have.
     pub fn run(
@@ -125,12 +135,15 @@ impl Matrix {
         self.rows.is_empty()
     }
 
-    /// The cells that are broken: kind, column, why.
+    /// The cells that are broken: kind, column, why, and the command that does it again.
     pub fn broken(&self) -> Vec<String> {
-        self.cells()
-            .filter(|(.., cell)| cell.letter == '!')
-            .map(|(kind, column, cell)| format!("{kind}@{column}: {}", cell.reason))
-            .collect()
+        let broken = self.cells().filter(|(.., cell)| cell.letter == '!');
+        let told = broken.map(|(kind, column, cell)| {
+            let plan = kind.parse().map(|kind| column.plan(kind));
+            let again = plan.map(|plan| command(&plan)).unwrap_or_default();
+            format!("{kind}@{column}: {}\n  REPRODUCE WITH: {again}", cell.reason)
+        });
+        told.collect()
     }
 
     fn cells(&self) -> impl Iterator<Item = (&str, Column, &Cell)> {

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Column, Matrix};
+use super::{Cell, Column, Matrix, command};
 use crate::{
-    plan::{FaultKind, Plan},
+    plan::FaultKind,
     report::{Page, Subject},
 };
 
@@ -68,12 +68,6 @@ fn row<'a>(kind: &'a str, cells: &'a BTreeMap<usize, Cell>, columns: &[Column]) 
         Some(Outcome { letter: cell.letter, reason: &cell.reason, command: command(&plan) })
     };
     Row { kind, cells: columns.iter().enumerate().map(outcome).collect() }
-}
-
-/// The command line that runs one cell.
-fn command(plan: &Plan) -> String {
-    let faults = plan.faults.iter().map(|fault| format!(" --fault {fault}"));
-    std::iter::once(format!("cargo sim run --seed {}", plan.scenario.seed)).chain(faults).collect()
 }
 
 #[cfg(test)]

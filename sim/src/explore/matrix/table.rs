@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn a_table_reads_well() {
         insta::assert_snapshot!(matrix().render());
-        assert_eq!(matrix().broken(), ["cancel@Mirroring: NoLoss: 3 lost"]);
+        let again = "REPRODUCE WITH: cargo sim run --seed 7 --fault cancel@Mirroring";
+        assert_eq!(matrix().broken(), [format!("cancel@Mirroring: NoLoss: 3 lost\n  {again}")]);
     }
 
     #[test]

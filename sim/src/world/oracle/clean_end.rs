@@ -122,11 +122,12 @@ impl Oracle {
             archives.filter(|(_, archive)| archive.pod_uid == source.uid && !is_told(&archive.container_id));
         let mut left: Vec<String> =
             archives.map(|((node, path), _)| format!("archive {path} on {node}")).collect();
-        let images = state.images.checkpoints().filter(|(digest, archive)| {
-            let is_named = is_told(digest) || state.images.tags_of(digest).any(is_told);
-            archive.pod_uid == source.uid && !is_named
+        let mut images = state.checkpoint_images();
+        images.retain(|image| {
+            let is_named = is_told(&image.digest) || image.tags.iter().any(|tag| is_told(tag));
+            image.archive.pod_uid == source.uid && !is_named
         });
-        let images = images.count();
+        let images = images.len();
         let kept = usize::from(self.keeps_image && status.phase == Phase::Completed);
         if images != kept {
             left.push(format!("{images} checkpoint images, of {kept} to be kept; it says {told:?}"));

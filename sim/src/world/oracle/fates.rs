@@ -249,7 +249,7 @@ impl Oracle {
 pub(super) fn checkpointed(cluster: &Cluster, status: &StatefulMigrationStatus) -> Option<Ledger> {
     let digest = status.checkpoint.as_ref()?.image_digest.as_deref()?;
     let state = cluster.machines.lock();
-    let (_, archive) = state.images.checkpoints().find(|(known, _)| *known == digest)?;
+    let archive = state.checkpoint_image(digest)?.archive;
     archive.snapshot.downcast_ref::<Ram<CounterState>>().map(|ram| ram.ledger().clone())
 }
 

@@ -55,9 +55,7 @@ impl Oracle {
         let digest = status.checkpoint.as_ref().and_then(|checkpoint| checkpoint.image_digest.as_deref());
         if let Some(digest) = digest.filter(|_| self.restored.checkpoint.is_none()) {
             let state = cluster.machines.lock();
-            let mut images = state.images.checkpoints();
-            self.restored.checkpoint =
-                images.find(|(known, _)| *known == digest).map(|(_, archive)| archive.clone());
+            self.restored.checkpoint = state.checkpoint_image(digest).map(|image| image.archive);
         }
         let letters = cluster.broker.letters_since(self.restored.letters);
         self.restored.letters += letters.len();

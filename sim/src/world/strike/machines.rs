@@ -29,6 +29,7 @@ impl Drive {
             FaultKind::HangCheckpoints => Ailment::HangsCheckpoints,
             FaultKind::DiskFull => Ailment::DiskFull,
             FaultKind::RegistryDown => Ailment::RegistryDown,
+            FaultKind::HangRegistry => Ailment::RegistryHangs,
             FaultKind::TruncatePushes => Ailment::TruncatesPushes,
             FaultKind::RefuseManifests => Ailment::RefusesManifests,
             FaultKind::LosePushAnswers => Ailment::LosesPushAnswers,

@@ -6,7 +6,7 @@ use super::{Undo, misdirected};
 use crate::{
     network,
     plan::{Fault, FaultKind, Link},
-    world::{drive::Drive, freezer::Freezer, names::node},
+    world::{drive::Drive, freezer::Freezer, names::node, registry_host},
 };
 
 impl Drive {
@@ -23,6 +23,7 @@ impl Drive {
             FaultKind::CrashApiServer => "apiserver".to_owned(),
             FaultKind::CrashBroker => "rabbitmq".to_owned(),
             FaultKind::CrashTraffic => party.names.traffic(),
+            FaultKind::CrashRegistry => registry_host::HOST.to_owned(),
             FaultKind::CrashSourceKubelet => source,
             FaultKind::CrashTargetKubelet => target,
             FaultKind::LoseSourceNode => self.lose(sim, source),

@@ -13,10 +13,10 @@ use hyper_util::{
 use crate::io::BoxStream;
 
 /// A stream that [`Dial`](crate::io::Dial) opened, as hyper's connection pool wants it.
-pub(super) struct DialedStream(TokioIo<BoxStream>);
+pub(crate) struct DialedStream(TokioIo<BoxStream>);
 
 impl DialedStream {
-    pub(super) fn new(stream: BoxStream) -> Self {
+    pub(crate) fn new(stream: BoxStream) -> Self {
         Self(TokioIo::new(stream))
     }
 }
