@@ -114,6 +114,9 @@ seeded_bugs! {
     UnansweredIsAbsent,
     /// A channel that is lost is used further, and never opened again.
     KeepLostChannel,
+
+    /// A clean-up that could not delete the image says that there was none.
+    ForgetImage,
 }
 
 impl fmt::Display for SeededBug {

@@ -24,6 +24,11 @@ pub struct DeletedImage {
     pub blobs_deleted: u32,
 }
 
+impl DeletedImage {
+    /// There was nothing to delete.
+    pub(super) const ALREADY_GONE: Self = Self { image: ImageDeletion::AlreadyGone, blobs_deleted: 0 };
+}
+
 #[derive(Deserialize)]
 struct BlobsOfManifest {
     config: Option<BlobDigest>,
@@ -41,7 +46,7 @@ pub async fn delete(connection: &Connection) -> Result<DeletedImage, TransferErr
     let session = &Session::new(connection);
     let named = connection.url(&format!("manifests/{}", connection.named()));
     let Some(manifest) = manifest(session, named).await? else {
-        return Ok(DeletedImage { image: ImageDeletion::AlreadyGone, blobs_deleted: 0 });
+        return Ok(DeletedImage::ALREADY_GONE);
     };
     // By digest: most registries delete nothing else, and whatever else a tag may point to now is not ours.
     let by_digest = connection.url(&format!("manifests/{}", digest_of(&manifest)));

@@ -135,8 +135,7 @@ impl Pusher<'_> {
             at += length;
         }
         let digest = digest_text(&hash.finalize());
-        let ask = Ask::of(Method::PUT, with_digest(&upload, &digest)).header(CONTENT_LENGTH, 0);
-        self.granted(&ask).await?;
+        self.granted(&finish(&upload, &digest)).await?;
         Ok(digest)
     }
 
@@ -226,6 +225,11 @@ fn reads(archive: Arc<Archive>) -> impl futures::Stream<Item = std::io::Result<B
     })
 }
 
+/// The last request of an upload in chunks: some registries read everything again before they answer.
+fn finish(upload: &str, digest: &str) -> Ask<'static> {
+    Ask::of(Method::PUT, with_digest(upload, digest)).header(CONTENT_LENGTH, 0).patient()
+}
+
 /// The address that ends an upload: what is in it already is the registry's own.
 fn with_digest(upload: &str, digest: &str) -> String {
     let joined = if upload.contains('?') { '&' } else { '?' };
@@ -255,4 +259,20 @@ async fn pause_before(attempt: u32, error: &TransferError) {
     let pause = BACKOFF * 2_u32.saturating_pow(attempt - 1);
     tracing::warn!(%error, attempt, pause_ms = pause.as_millis(), "trying again");
     tokio::time::sleep(pause).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_upload_keeps_what_the_registry_put_into_its_address_and_is_waited_for() {
+        let ask = finish("https://registry.example.com/v2/x/blobs/uploads/7?_state=a%3D", "sha256:aa");
+        assert_eq!(ask.url, "https://registry.example.com/v2/x/blobs/uploads/7?_state=a%3D&digest=sha256:aa");
+        assert_eq!(ask.limit, None);
+        assert_eq!(
+            finish("https://registry.example.com/7", "sha256:aa").url,
+            "https://registry.example.com/7?digest=sha256:aa"
+        );
+    }
 }

@@ -23,7 +23,7 @@ use super::{
     http::{Body, Http, empty, whole},
 };
 
-/// For requests that carry nothing worth mentioning, and for the answers that are read.
+/// For requests that carry nothing and ask for little, and for the answers that are read.
 const SMALL_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of an error's body.
 const EXCERPT_BYTES_MAX: usize = 1024;
@@ -48,6 +48,8 @@ pub(super) struct Ask<'a> {
     pub(super) url: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Content<'a>,
+    /// How long its answer may take; where there is none, as long as the connection lets it, see [`Http`].
+    pub(super) limit: Option<Duration>,
 }
 
 /// What a request carries.
@@ -65,9 +67,16 @@ struct TokenAnswer {
 }
 
 impl<'a> Ask<'a> {
-    /// One without a body.
+    /// One without a body, that is answered soon.
     pub(super) fn of(method: Method, url: String) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Content::Whole(Bytes::new()) }
+        let (headers, body) = (HeaderMap::new(), Content::Whole(Bytes::new()));
+        Self { method, url, headers, body, limit: Some(SMALL_REQUEST_TIMEOUT) }
+    }
+
+    /// The same, where the registry may have to read all that it was sent before it answers.
+    pub(super) fn patient(mut self) -> Self {
+        self.limit = None;
+        self
     }
 
     /// The same with a header.
@@ -79,7 +88,7 @@ impl<'a> Ask<'a> {
     /// The same with a body.
     pub(super) fn carrying(mut self, body: Content<'a>) -> Self {
         self.body = body;
-        self
+        self.patient()
     }
 }
 
@@ -123,10 +132,9 @@ impl<'a> Session<'a> {
     }
 
     async fn send_to(&self, url: &str, ask: &Ask<'_>) -> Result<Answer, TransferError> {
-        let (body, limit) = match &ask.body {
-            Content::Whole(bytes) if bytes.is_empty() => (empty(), Some(SMALL_REQUEST_TIMEOUT)),
-            Content::Whole(bytes) => (whole(bytes.clone()), None),
-            Content::Pieces(make) => (make(), None),
+        let body = match &ask.body {
+            Content::Whole(bytes) => whole(bytes.clone()),
+            Content::Pieces(make) => make(),
         };
         let mut request = Request::builder().method(&ask.method).uri(url);
         request = request.header(USER_AGENT, concat!("ms2m/", env!("CARGO_PKG_VERSION")));
@@ -139,7 +147,7 @@ impl<'a> Session<'a> {
             }
         }
         let request = request.body(body).map_err(|error| self.rejected(None, &error.to_string()))?;
-        self.answered(request, limit).await
+        self.answered(request, ask.limit).await
     }
 
     async fn answered(

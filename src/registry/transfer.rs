@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use ms2m_app::seeded_bug::{self, SeededBug};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::Instant,
@@ -17,7 +18,7 @@ use super::{
     archive::Archive,
     archive_folder::{delete_archives, newest_archive},
     connection::Connection,
-    delete::delete,
+    delete::{DeletedImage, delete},
     error::TransferError,
     flags::{ArchiveChoice, Task, Transfer, TransferFlags},
     node::{Node, ThisNode},
@@ -104,7 +105,10 @@ async fn clean(
     let local =
         archives.map(|(folder, container_id)| delete_archives(node, &folder, &container_id)).transpose();
     let remote = match image {
-        Some(connection) => Some(delete(connection).await?),
+        Some(connection) => match delete(connection).await {
+            Err(_) if seeded_bug::is(SeededBug::ForgetImage) => Some(DeletedImage::ALREADY_GONE),
+            done => Some(done?),
+        },
         None => None,
     };
     let local = local?;

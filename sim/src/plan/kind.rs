@@ -220,9 +220,9 @@ fault_kinds! {
     /// Runtimes silently start the base image instead of restoring.
     RestoreFresh: lasts(60_000).lies_in_wait(),
 
-    /// The operator's clock jumps a minute forward, and back at the end.
+    /// The first operator's clock jumps a minute forward, and back at the end.
     ClockAhead: lasts(5_000),
-    /// The operator's clock jumps a minute back, and forward at the end.
+    /// The first operator's clock jumps a minute back, and forward at the end.
     ClockBehind: lasts(5_000),
 
     on a link:

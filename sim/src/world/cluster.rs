@@ -47,7 +47,7 @@ pub struct Cluster {
     pub broker: SharedBroker,
     /// Nodes, processes, images.
     pub machines: Machines,
-    /// The operator's clock.
+    /// The clock of the first operator; another has one that is right.
     pub clock: SkewedClock,
     /// What can hold the operator still, the first one.
     pub operator: Freezer,
@@ -166,12 +166,19 @@ impl Cluster {
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        self.host_operator(sim, "operator", self.operator.clone(), scenario);
+        self.host_operator(sim, "operator", self.operator.clone(), self.clock.clone(), scenario);
     }
 
     /// An operator on a host of its own.
-    pub(super) fn host_operator(&self, sim: &mut Sim<'_>, host: &str, freezer: Freezer, scenario: &Scenario) {
-        let (name, clock, pace) = (host.to_owned(), self.clock.clone(), scenario.pace.clone());
+    pub(super) fn host_operator(
+        &self,
+        sim: &mut Sim<'_>,
+        host: &str,
+        freezer: Freezer,
+        clock: SkewedClock,
+        scenario: &Scenario,
+    ) {
+        let (name, pace) = (host.to_owned(), scenario.pace.clone());
         sim.host(host, move || {
             let (name, clock, pace) = (name.clone(), clock.clone(), pace.clone());
             freezer.begin(async move { super::operator::run(&name, clock, &pace).await })

@@ -6,7 +6,7 @@ use super::{Undo, misdirected};
 use crate::{
     network,
     plan::{Fault, FaultKind, Link},
-    world::{drive::Drive, freezer::Freezer, names::node, registry_host},
+    world::{SkewedClock, drive::Drive, freezer::Freezer, names::node, registry_host},
 };
 
 impl Drive {
@@ -83,7 +83,8 @@ impl Drive {
     fn begin_operator(&mut self, sim: &mut Sim<'_>) -> String {
         self.strikes.operators += 1;
         let host = format!("operator-{}", self.strikes.operators);
-        self.cluster.host_operator(sim, &host, Freezer::default(), &self.plan.scenario);
+        let (freezer, clock) = (Freezer::default(), SkewedClock::default());
+        self.cluster.host_operator(sim, &host, freezer, clock, &self.plan.scenario);
         host
     }
 
