@@ -18,7 +18,7 @@ use super::{
     freezer::Freezer,
     names::node,
     objects,
-    operator::SkewedClock,
+    operator::{self, SkewedClock},
     registry_host,
     routes::{self, Route, Routes},
 };
@@ -166,23 +166,7 @@ impl Cluster {
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        self.host_operator(sim, "operator", self.operator.clone(), self.clock.clone(), scenario);
-    }
-
-    /// An operator on a host of its own.
-    pub(super) fn host_operator(
-        &self,
-        sim: &mut Sim<'_>,
-        host: &str,
-        freezer: Freezer,
-        clock: SkewedClock,
-        scenario: &Scenario,
-    ) {
-        let (name, pace) = (host.to_owned(), scenario.pace.clone());
-        sim.host(host, move || {
-            let (name, clock, pace) = (name.clone(), clock.clone(), pace.clone());
-            freezer.begin(async move { super::operator::run(&name, clock, &pace).await })
-        });
+        operator::host(sim, "operator", self.operator.clone(), self.clock.clone(), &scenario.pace);
     }
 
     fn host_api_server(&self, sim: &mut Sim<'_>) {

@@ -10,8 +10,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use ms2m::operator::{Deps, Settings, health::Health, run as run_operator};
 use ms2m_app::io::{Clock, OsEntropy, SystemClock};
+use turmoil::Sim;
 
-use super::{cluster::api_config, objects};
+use super::{cluster::api_config, freezer::Freezer, objects};
 use crate::{network::SimDial, plan::Pace};
 
 /// A host's clock, which may be set wrong.
@@ -33,12 +34,17 @@ impl Clock for SkewedClock {
     }
 }
 
-/// The operator that ships, on a host of its own, which has its name.
-pub(super) async fn run(
-    host: &str,
-    clock: SkewedClock,
-    pace: &Pace,
-) -> Result<(), Box<dyn std::error::Error>> {
+/// An operator on a host of its own, which has its name.
+pub(super) fn host(sim: &mut Sim<'_>, name: &str, freezer: Freezer, clock: SkewedClock, pace: &Pace) {
+    let (host, pace) = (name.to_owned(), pace.clone());
+    sim.host(name, move || {
+        let (host, clock, pace) = (host.clone(), clock.clone(), pace.clone());
+        freezer.begin(async move { run(&host, clock, &pace).await })
+    });
+}
+
+/// The operator that ships.
+async fn run(host: &str, clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
         dial: Arc::new(SimDial),

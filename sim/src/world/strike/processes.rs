@@ -6,7 +6,7 @@ use super::{Undo, misdirected};
 use crate::{
     network,
     plan::{Fault, FaultKind, Link},
-    world::{SkewedClock, drive::Drive, freezer::Freezer, names::node, registry_host},
+    world::{SkewedClock, drive::Drive, freezer::Freezer, names::node, operator, registry_host},
 };
 
 impl Drive {
@@ -84,7 +84,7 @@ impl Drive {
         self.strikes.operators += 1;
         let host = format!("operator-{}", self.strikes.operators);
         let (freezer, clock) = (Freezer::default(), SkewedClock::default());
-        self.cluster.host_operator(sim, &host, freezer, clock, &self.plan.scenario);
+        operator::host(sim, &host, freezer, clock, &self.plan.scenario.pace);
         host
     }
 
