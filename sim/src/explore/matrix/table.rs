@@ -24,7 +24,7 @@ What becomes of a migration when a fault strikes at a step: C completed, R rolle
 const THEN: &str = "  then";
 const REASONS: &str = "Why, where it did not complete:";
 /// How wide a kind's name is.
-const NAME: usize = 32;
+const NAME: usize = 36;
 /// What is between two groups of columns.
 const GAP: &str = "  ";
 
@@ -195,6 +195,13 @@ mod tests {
         insta::assert_snapshot!(matrix().render());
         let again = "REPRODUCE WITH: cargo sim run --seed 7 --fault cancel@Mirroring";
         assert_eq!(matrix().broken(), [format!("cancel@Mirroring: NoLoss: 3 lost\n  {again}")]);
+    }
+
+    #[test]
+    fn every_kind_has_room_for_its_name() {
+        for kind in crate::plan::FaultKind::all() {
+            assert!(kind.to_string().len() < NAME, "{kind}");
+        }
     }
 
     #[test]
