@@ -236,8 +236,11 @@ impl<'a> Session<'a> {
 
     /// A reference as in a `Location`, made absolute.
     fn absolute(&self, base: &str, reference: &str) -> Result<String, TransferError> {
-        let nowhere = || self.rejected(None, &format!("it sends on to {reference:?}, which is no address"));
-        absolute(base, reference).ok_or_else(nowhere)
+        // Which address is not said: it carries the state of the upload.
+        absolute(base, reference).ok_or_else(|| {
+            let why = "it sends on to what is no address, or one without TLS; let it answer with relative or https locations";
+            self.rejected(None, why)
+        })
     }
 
     fn rejected(&self, status: Option<StatusCode>, why: &str) -> TransferError {
@@ -246,12 +249,14 @@ impl<'a> Session<'a> {
     }
 }
 
+/// From TLS it never goes on without: what is sent is a process's memory.
 fn absolute(base: &str, reference: &str) -> Option<String> {
-    if reference.starts_with("https://") || reference.starts_with("http://") {
+    let base: Uri = base.parse().ok()?;
+    let scheme = base.scheme_str()?;
+    if reference.starts_with("https://") || (reference.starts_with("http://") && scheme == "http") {
         return Some(reference.to_owned());
     }
-    let base: Uri = base.parse().ok()?;
-    let origin = format!("{}://{}", base.scheme_str()?, base.authority()?);
+    let origin = format!("{scheme}://{}", base.authority()?);
     reference.starts_with('/').then(|| format!("{origin}{reference}"))
 }
 
@@ -297,10 +302,12 @@ mod tests {
                 "https://registry.example.com/v2/checkpoints/blobs/uploads/7?_state=x",
             ),
             ("https://elsewhere.example.com/7", "https://elsewhere.example.com/7"),
-            ("http://localhost:5000/7", "http://localhost:5000/7"),
         ] {
             assert_eq!(absolute(&asked, said).as_deref(), Some(goes_on));
         }
         assert!(rejected("7") && rejected("ftp://x/7") && rejected(""));
+        assert!(rejected("http://registry.example.com/7"), "memory is not sent in the clear");
+        let local = "http://localhost:5000/7";
+        assert_eq!(absolute("http://localhost:5000/v2/", local).as_deref(), Some(local));
     }
 }
