@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod broker;
+mod dial_connector;
 mod dialed_stream;
 pub mod kubernetes;
 pub mod operator;

@@ -4,27 +4,22 @@
 //!   retry ─ deadline ─ auth ─ headers ─ base URI ─ hyper ─ read/write/connect timeouts ─ TLS ─ Dial
 //! ```
 
-use std::{
-    io,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, future::BoxFuture};
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, header};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use kube::{
     Config,
     client::{Body, ClientBuilder, ConfigExt as _, retry::RetryPolicy},
 };
-use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 
-use crate::dialed_stream::DialedStream;
-use crate::io::{BoxStream, Dial, Endpoint};
+use crate::{
+    dial_connector::{DialConnector, OwnTls},
+    io::Dial,
+};
 
 /// Name in the `User-Agent` header, and so in the API server's audit log.
 pub const USER_AGENT: &str = concat!("ms2m/", env!("CARGO_PKG_VERSION"));
@@ -74,7 +69,7 @@ pub fn build(
     if config.headers.iter().all(|(name, _)| name != header::USER_AGENT) {
         config.headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
     }
-    let mut connector = TimeoutConnector::new(DialConnector::new(&config, dial)?);
+    let mut connector = TimeoutConnector::new(DialConnector::new(dial, tls(&config)?));
     connector.set_connect_timeout(Some(timeouts.connect));
     connector.set_read_timeout(Some(timeouts.read));
     connector.set_write_timeout(Some(timeouts.write));
@@ -108,55 +103,13 @@ async fn within<T, E: Into<BoxError>>(
     }
 }
 
-/// Opens a stream for a URI: by [`Dial`], and with the cluster's own TLS settings on top, because [`Dial`] knows
-/// neither its certificate authority nor our client certificate.
-#[derive(Clone)]
-struct DialConnector {
-    dial: Arc<dyn Dial>,
-    tls: Option<TlsConnector>,
-    server_name: Option<String>,
-}
-
-impl DialConnector {
-    fn new(config: &Config, dial: Arc<dyn Dial>) -> Result<Self, kube::Error> {
-        let tls = if config.cluster_url.scheme_str() == Some("https") {
-            Some(TlsConnector::from(Arc::new(config.rustls_client_config()?)))
-        } else {
-            None
-        };
-        Ok(Self { dial, tls, server_name: config.tls_server_name.clone() })
+/// The cluster's own TLS settings, where TLS is spoken.
+fn tls(config: &Config) -> Result<Option<OwnTls>, kube::Error> {
+    if config.cluster_url.scheme_str() != Some("https") {
+        return Ok(None);
     }
-
-    async fn open(self, uri: Uri) -> io::Result<DialedStream> {
-        // Brackets belong to the URI's notation of an IPv6 address, not to the address.
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let default_port = if self.tls.is_some() { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default_port);
-        let stream = self.dial.connect(&Endpoint { host: host.clone(), port, tls: false }).await?;
-        let Some(tls) = self.tls else {
-            return Ok(DialedStream::new(stream));
-        };
-        let name = self.server_name.unwrap_or(host);
-        let name = ServerName::try_from(name.clone()).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no TLS server name"))
-        })?;
-        let stream: BoxStream = Box::new(tls.connect(name, stream).await?);
-        Ok(DialedStream::new(stream))
-    }
-}
-
-impl tower::Service<Uri> for DialConnector {
-    type Response = DialedStream;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<DialedStream>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        self.clone().open(uri).boxed()
-    }
+    let connector = TlsConnector::from(Arc::new(config.rustls_client_config()?));
+    Ok(Some(OwnTls { connector, server_name: config.tls_server_name.clone() }))
 }
 
 #[cfg(test)]
@@ -172,7 +125,10 @@ mod tests {
     use tokio::{sync::mpsc, time::Instant};
 
     use super::*;
-    use crate::kubernetes::loopback::{Answer, Loopback};
+    use crate::{
+        io::Endpoint,
+        kubernetes::loopback::{Answer, Loopback},
+    };
 
     fn config(url: &str) -> Config {
         Config::new(url.parse().unwrap())

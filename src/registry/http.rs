@@ -1,27 +1,18 @@
 //! HTTP whose every byte goes through [`Dial`]: the same stack in production and in the simulator. A client that only knows sockets
-//! (reqwest, and the OCI client that is built on it) could be in neither at once.
+//! (reqwest, and the OCI client that is built on it) could not be simulated.
 
-use std::{
-    error::Error,
-    fmt, io,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{FutureExt as _, Stream, TryStreamExt as _, future::BoxFuture};
-use http::{Request, Response, Uri};
+use futures::{Stream, TryStreamExt as _};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tower::BoxError;
 
-use crate::{
-    dialed_stream::DialedStream,
-    io::{Dial, Endpoint},
-};
+use crate::{dial_connector::DialConnector, io::Dial};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two bytes that the other side takes.
@@ -34,7 +25,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A client for registries and their token servers.
 #[derive(Clone)]
-pub(super) struct Http(Client<TimeoutConnector<Connector>, Body>);
+pub(super) struct Http(Client<TimeoutConnector<DialConnector>, Body>);
 
 /// The bytes that a request was to carry could not be read: the disk fails, and not the network.
 #[derive(Debug)]
@@ -51,7 +42,7 @@ impl Error for UnreadBody {}
 impl Http {
     /// Spawns tasks, so it is used inside a runtime.
     pub(super) fn new(dial: Arc<dyn Dial>) -> Self {
-        let mut connector = TimeoutConnector::new(Connector(dial));
+        let mut connector = TimeoutConnector::new(DialConnector::new(dial, None));
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_write_timeout(Some(STALL_TIMEOUT));
         connector.set_read_timeout(Some(ANSWER_TIMEOUT));
@@ -80,31 +71,4 @@ pub(super) fn whole(bytes: Bytes) -> Body {
 pub(super) fn pieces(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     let frames = bytes.map_ok(Frame::data).map_err(|error| UnreadBody(error).into());
     StreamBody::new(frames).boxed_unsync()
-}
-
-#[derive(Clone)]
-struct Connector(Arc<dyn Dial>);
-
-impl Connector {
-    async fn open(self, uri: Uri) -> io::Result<DialedStream> {
-        let tls = uri.scheme_str() == Some("https");
-        // Brackets belong to the URI's notation of an IPv6 address, not to the address.
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        Ok(DialedStream::new(self.0.connect(&Endpoint { host, port, tls }).await?))
-    }
-}
-
-impl tower::Service<Uri> for Connector {
-    type Response = DialedStream;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<DialedStream>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        self.clone().open(uri).boxed()
-    }
 }
