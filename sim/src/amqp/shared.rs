@@ -221,6 +221,14 @@ impl SharedBroker {
         queue.messages.iter().filter_map(|stored| identity(&stored.message)).collect()
     }
 
+    /// The same of those that come after the first `known` of a queue from which nobody takes anything, and how many it has.
+    pub fn identities_since(&self, queue: &str, known: usize) -> (Vec<(String, u64)>, usize) {
+        let broker = self.lock();
+        let Some(queue) = broker.queues.get(queue) else { return (Vec::new(), 0) };
+        let since = queue.messages.iter().skip(known);
+        (since.filter_map(|stored| identity(&stored.message)).collect(), queue.messages.len())
+    }
+
     /// The same of what stands before the first message whose body `ends` it; of everything where none does.
     pub fn identities_before(&self, queue: &str, ends: impl Fn(&[u8]) -> bool) -> Vec<(String, u64)> {
         let broker = self.lock();

@@ -3,6 +3,7 @@
 //! ```text
 //!   ownership         OneOwner, at every step
 //!   permits           what the faults that have struck may do to it
+//!   application       NoDuplicate and Order in every process, at every step
 //!   fates             NoEarlyKill, and which deaths no protocol could make up for
 //!   excuse            what may be missing at the end, and why
 //!   slipped           what went past the replay queue, and whether anything shows it
@@ -12,13 +13,14 @@
 //!   clean_end         CleanEnd, at the end
 //!   survivor          what the surviving owner has, at the end, which is judged by
 //!     no_loss           NoLoss
-//!     no_duplicate      NoDuplicate
+//!     no_duplicate      NoDuplicate, and nothing foreign
 //!     order             Order
-//!     outputs_once      OutputsOnce
+//!     outputs_once      OutputsOnce: of every message one, at the end; none again, at every step
 //!   isolation         Isolation, of all workloads together, at every step
 //! ```
 //! Converges is the drive's to check: it knows when the last fault has ended.
 
+mod application;
 mod clean_end;
 mod course;
 mod excuse;
@@ -39,7 +41,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ms2m::api::{Phase, StatefulMigrationStatus};
 
-use self::{excuse::Excuse, fates::Fates, permits::Permits, ram_preserved::Restored};
+use self::{excuse::Excuse, fates::Fates, outputs_once::Outputs, permits::Permits, ram_preserved::Restored};
 pub(super) use self::{isolation::Isolation, ownership::is_of};
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
@@ -60,6 +62,7 @@ pub struct Oracle {
     fates: Fates,
     restored: Restored,
     permits: Permits,
+    outputs: Outputs,
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
     point_of_no_return: Option<jiff::Timestamp>,
@@ -89,6 +92,7 @@ impl Oracle {
             fates: Fates::default(),
             restored: Restored::default(),
             permits: Permits::default(),
+            outputs: Outputs::default(),
             is_calm: faults.is_empty(),
             point_of_no_return: None,
             gave_up_at: None,
@@ -185,6 +189,8 @@ impl Oracle {
             self.outlived = Some(uids_of_pods(cluster));
         }
         self.one_owner(cluster, at);
+        self.applies_once_in_order(cluster, at);
+        self.outputs_once(cluster, at);
         self.owns_on_the_record(cluster, status, at);
         self.deaths(cluster, status, at);
         self.given_up_late(cluster, status, at);
