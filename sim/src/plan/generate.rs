@@ -13,7 +13,7 @@ use crate::world::Mistake;
 /// More than the operator acts at the broker in a calm migration; what is tried again takes more.
 const ACTS: u32 = 24;
 /// One seed in so many tells a story besides.
-const TO_A_STORY: u8 = 6;
+const TO_A_STORY: u8 = 4;
 /// In one of so many seeds a second operator works beside the first for a while.
 const TO_ANOTHER_OPERATOR: u8 = 6;
 

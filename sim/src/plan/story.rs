@@ -11,7 +11,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     tell(&mut Teller { rng, workload, round })
 }
 
-const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 17] = [
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 19] = [
     fenced_and_back,
     nobody_cleans_up,
     late_stop,
@@ -29,6 +29,8 @@ const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 17] = [
     evicted,
     checkpoint_hangs,
     half_an_image,
+    output_in_flight_at_stop,
+    image_outlives,
 ];
 
 /// Whom a story is about.
@@ -257,4 +259,32 @@ fn half_an_image(teller: &mut Teller<'_>) -> Vec<Fault> {
         faults.push(teller.fault(FaultKind::Cancel, transferring, cancelled_ms, 0));
     }
     faults
+}
+
+/// What the source has emitted is lost on its way, and when it can emit it again it is told to stop.
+fn output_in_flight_at_stop(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[FaultKind::CrashBroker, FaultKind::DropSource, FaultKind::CloseSourceChannels]);
+    let step = teller.one(&[Step::Phase(Phase::SwitchingOver), Step::StopSent]);
+    let (after_ms, down_ms) = (teller.rng.u64(..60), teller.rng.u64(200..1_500));
+    vec![teller.fault(kind, step, after_ms, if kind.lasts() { down_ms } else { 0 })]
+}
+
+/// The image is to be deleted when the registry is not there, or does not say that it has done it.
+fn image_outlives(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let kind = teller.one(&[
+        FaultKind::RegistryDown,
+        FaultKind::CrashRegistry,
+        FaultKind::HangRegistry,
+        FaultKind::LoseReports,
+    ]);
+    let step = teller.one(&[Step::PointOfNoReturn, Step::Switched, Step::SourceGone, Step::ReplayDeleted]);
+    let (lasts_ms, cancelled_ms) = (teller.rng.u64(1_000..60_000), teller.rng.u64(..500));
+    if teller.rng.u8(..3) == 0 {
+        let restoring = Step::Phase(Phase::Restoring);
+        return vec![
+            teller.fault(kind, restoring, 0, lasts_ms),
+            teller.fault(FaultKind::Cancel, restoring, cancelled_ms, 0),
+        ];
+    }
+    vec![teller.fault(kind, step, 0, lasts_ms)]
 }
