@@ -117,6 +117,8 @@ seeded_bugs! {
 
     /// A clean-up that could not delete the image says that there was none.
     ForgetImage,
+    /// Checkpoints are deleted while one may be under way whose answer nobody heard.
+    CleanUpUnheard,
 }
 
 impl fmt::Display for SeededBug {

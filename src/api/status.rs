@@ -206,6 +206,14 @@ pub struct CheckpointStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub last_attempt_at: Option<Timestamp>,
+    /// When it was asked last, until how that went is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub asked_at: Option<Timestamp>,
+    /// When it was asked last without that anybody heard how it went: that checkpoint may be under way still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub unheard_at: Option<Timestamp>,
     /// Path of the archive on the source's node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,

@@ -17,7 +17,7 @@ pub(super) fn archive(body: &str) -> Result<String, EffectFailure> {
         serde_json::from_str::<Written>(body).ok().and_then(|written| written.items.into_iter().next());
     first.filter(|path| path.starts_with('/')).ok_or_else(|| {
         let message = format!("the kubelet answers without the path of an archive: {body}");
-        EffectFailure { reason: reason::CHECKPOINT_FAILED, message, retryable: true }
+        EffectFailure { reason: reason::CHECKPOINT_FAILED, message, retryable: true, unheard: false }
     })
 }
 
@@ -35,6 +35,7 @@ pub(super) fn refusal(way: Way, node: &str, code: u16, said: &str) -> EffectFail
                 "the runtime of {node} cannot checkpoint: {said}; see docs/operations.md for what a node needs"
             ),
             retryable: false,
+            unheard: false,
         },
         _ if said.contains("tcp-established") || said.contains("Connected TCP") => failed(format!(
             "CRIU refuses open TCP connections: write tcp-close into /etc/criu/runc.conf on {node} and on the target: {said}"
@@ -42,16 +43,26 @@ pub(super) fn refusal(way: Way, node: &str, code: u16, said: &str) -> EffectFail
         _ if said.contains("In-flight") || said.contains("in-flight") => {
             failed(format!("a connection was just being accepted, the next attempt may be luckier: {said}"))
         }
-        _ => failed(format!("the kubelet of {node} could not write the checkpoint ({code}): {said}")),
+        _ => EffectFailure {
+            unheard: !has_ended(way, code, said),
+            ..failed(format!("the kubelet of {node} could not write the checkpoint ({code}): {said}"))
+        },
     }
 }
 
+/// Whether nothing can be under way: the kubelet itself says how it went, or the API server that it has asked for nothing. An API
+/// server that says anything else may have lost the kubelet's answer.
+fn has_ended(way: Way, code: u16, said: &str) -> bool {
+    let by_the_kubelet = way == Way::Direct || said.contains("checkpointing of ");
+    by_the_kubelet || code < 500 || said.contains(": dial tcp ")
+}
+
 fn failed(message: String) -> EffectFailure {
-    EffectFailure { reason: reason::CHECKPOINT_FAILED, message, retryable: true }
+    EffectFailure { reason: reason::CHECKPOINT_FAILED, message, retryable: true, unheard: false }
 }
 
 fn permission(message: String) -> EffectFailure {
-    EffectFailure { reason: reason::PERMISSION_MISSING, message, retryable: false }
+    EffectFailure { reason: reason::PERMISSION_MISSING, message, retryable: false, unheard: false }
 }
 
 /// The API server speaks of `User "…" cannot create`, a kubelet of `Forbidden (user=…, verb=…)`.
@@ -83,6 +94,7 @@ fn absent(node: &str, said: &str) -> EffectFailure {
             "the kubelet of {node} does not serve checkpoints (404 {said}): turn on its feature gate ContainerCheckpoint"
         ),
         retryable: false,
+        unheard: false,
     }
 }
 
@@ -163,5 +175,19 @@ mod tests {
         ] {
             assert_eq!(verdict(Way::Proxy, 500, said), (reason::CHECKPOINT_UNSUPPORTED, false), "{said}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_has_ended_when_its_kubelet_says_so_or_was_never_asked() {
+        let unheard = |way, code, said| refusal(way, "node-a", code, said).unheard;
+        let ended = "checkpointing of shop/counter/counter failed (context deadline exceeded)";
+        assert!(!unheard(Way::Proxy, 500, ended));
+        assert!(!unheard(Way::Proxy, 404, "pod does not exist"));
+        assert!(!unheard(Way::Proxy, 429, "too many requests"));
+        let refused = "error trying to reach service: dial tcp 10.0.0.4:10250: connect: connection refused";
+        assert!(!unheard(Way::Proxy, 503, refused));
+        assert!(unheard(Way::Proxy, 503, "error trying to reach service: EOF"));
+        assert!(unheard(Way::Proxy, 504, "the server was unable to return a response in the time allotted"));
+        assert!(!unheard(Way::Direct, 500, "internal error"));
     }
 }

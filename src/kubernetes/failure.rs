@@ -7,7 +7,12 @@ use crate::{api::reason, protocol::EffectFailure};
 /// `doing` begins the sentence; `reason` is said where the error has no better one of its own.
 pub fn failure(doing: &str, reason: &'static str, error: &kube::Error) -> EffectFailure {
     let kube::Error::Api(status) = error else {
-        return EffectFailure { reason, message: format!("{doing}: {error}"), retryable: true };
+        return EffectFailure {
+            reason,
+            message: format!("{doing}: {error}"),
+            retryable: true,
+            unheard: false,
+        };
     };
     let said = &status.message;
     match status.code {
@@ -15,23 +20,31 @@ pub fn failure(doing: &str, reason: &'static str, error: &kube::Error) -> Effect
             reason: reason::PERMISSION_MISSING,
             message: format!("{doing}: the API server does not accept the operator's credentials: {said}"),
             retryable: true,
+            unheard: false,
         },
         // An authorizer names the user and the verb; everything else that forbids is an admission plug-in.
         403 if said.contains("User \"") && said.contains("cannot ") => EffectFailure {
             reason: reason::PERMISSION_MISSING,
             message: format!("{doing}: {said}; grant the operator what deploy/rbac.yaml lists"),
             retryable: false,
+            unheard: false,
         },
         403 => {
             let retryable = said.contains("exceeded quota");
-            EffectFailure { reason, message: format!("{doing}: {said}"), retryable }
+            EffectFailure { reason, message: format!("{doing}: {said}"), retryable, unheard: false }
         }
         400 | 413 | 415 | 422 => EffectFailure {
             reason,
             message: format!("{doing}: the API server refuses it: {said}"),
             retryable: false,
+            unheard: false,
         },
-        code => EffectFailure { reason, message: format!("{doing}: {said} ({code})"), retryable: true },
+        code => EffectFailure {
+            reason,
+            message: format!("{doing}: {said} ({code})"),
+            retryable: true,
+            unheard: false,
+        },
     }
 }
 

@@ -8,8 +8,6 @@ use kube::Config;
 use super::{checkpoint_answer, client, nodes};
 use crate::{api::reason, io::Dial, protocol::EffectFailure};
 
-/// A kubelet raises anything below this by itself.
-const TIMEOUT_SECS_MIN: u64 = 120;
 /// How much longer than the kubelet the caller waits for its word.
 const GRACE: Duration = Duration::from_secs(5);
 /// No container has this name: names are lower case.
@@ -66,15 +64,14 @@ impl Kubelets {
 
     /// Has the checkpoint written; returns the path of the archive on the node.
     ///
-    /// `client` is used to look the node up; `timeout` is how long the kubelet may take.
+    /// `client` is used to look the node up; `timeout` is how long the kubelet may take, in whole seconds.
     pub async fn checkpoint(
         &self,
         client: &kube::Client,
         of: &CheckpointOf<'_>,
         timeout: Duration,
     ) -> Result<String, EffectFailure> {
-        let secs = timeout.as_secs().max(TIMEOUT_SECS_MIN);
-        match self.ask(client, of, Duration::from_secs(secs)).await? {
+        match self.ask(client, of, timeout).await? {
             Ok(body) => checkpoint_answer::archive(&body),
             Err((code, said)) => Err(checkpoint_answer::refusal(self.way(), of.node, code, &said)),
         }
@@ -119,7 +116,7 @@ impl Kubelets {
         match patient.request_text(request).await {
             Ok(body) => Ok(Ok(body)),
             Err(kube::Error::Api(status)) => Ok(Err((status.code, status.message.clone()))),
-            Err(error) => Err(failed(of.node, &error)),
+            Err(error) => Err(EffectFailure { unheard: true, ..failed(of.node, &error) }),
         }
     }
 
@@ -129,8 +126,12 @@ impl Kubelets {
         kubelet: &Config,
         node: &str,
     ) -> Result<Config, EffectFailure> {
-        let failed =
-            |message: String| EffectFailure { reason: reason::CHECKPOINT_FAILED, message, retryable: true };
+        let failed = |message: String| EffectFailure {
+            reason: reason::CHECKPOINT_FAILED,
+            message,
+            retryable: true,
+            unheard: false,
+        };
         let facts = nodes::get(client, node)
             .await
             .map_err(|error| failed(format!("looking node {node} up: {error}")))?;
@@ -152,5 +153,6 @@ fn failed(node: &str, what: &dyn std::fmt::Display) -> EffectFailure {
         reason: reason::CHECKPOINT_FAILED,
         message: format!("asking the kubelet of {node} for a checkpoint: {what}"),
         retryable: true,
+        unheard: false,
     }
 }

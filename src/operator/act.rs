@@ -1,6 +1,6 @@
 //! Does what was decided: the one place that matches every effect.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -23,7 +23,7 @@ use crate::{
         shadow_pod::{self, Shadow},
         transfer_job::{ArchiveToPush, Leftovers, TransferJob},
     },
-    protocol::{Effect, EffectFailure, EffectOutcome, EffectReport, Finding, names},
+    protocol::{Effect, EffectFailure, EffectOutcome, EffectReport, Finding, checkpoint_timeout, names},
 };
 
 /// How long the clean-up Job may take.
@@ -168,7 +168,7 @@ impl Actor<'_> {
         container: &str,
     ) -> Result<EffectReport, EffectFailure> {
         let of = CheckpointOf { node, namespace: &self.migration.namespace, pod, container };
-        let timeout: Duration = self.object.spec.deadlines.checkpointing.as_duration();
+        let timeout = checkpoint_timeout(&self.object.spec);
         let path = self.context.kubelets.checkpoint(&self.context.client, &of, timeout).await?;
         Ok(EffectReport::Archive { path })
     }
@@ -190,6 +190,7 @@ impl Actor<'_> {
                     reason: reason::SOURCE_LOST,
                     message: format!("pod {pod} is another one by now: create a new migration for it"),
                     retryable: false,
+                    unheard: false,
                 });
             }
             migrations::keep_shadow_template(&self.migrations(), self.object, &shadow_pod::template(&source))
@@ -208,6 +209,7 @@ impl Actor<'_> {
                     migrations::ANNOTATION_SHADOW_TEMPLATE
                 ),
                 retryable: true,
+                unheard: false,
             });
         };
         let source = self.status.source.clone().unwrap_or_default();
@@ -258,7 +260,12 @@ impl Actor<'_> {
 
     async fn session(&self) -> Result<Arc<Session>, EffectFailure> {
         let opened = self.context.sessions.open(self.context, self.migration, &self.object.spec.broker).await;
-        opened.map_err(|Finding { reason, message }| EffectFailure { reason, message, retryable: true })
+        opened.map_err(|Finding { reason, message }| EffectFailure {
+            reason,
+            message,
+            retryable: true,
+            unheard: false,
+        })
     }
 
     fn pods(&self) -> Api<Pod> {

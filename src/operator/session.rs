@@ -198,6 +198,7 @@ pub(super) fn failure(doing: &str, error: &BrokerError) -> EffectFailure {
         reason: reason_of(error),
         message: format!("{doing}: {error}"),
         retryable: error.is_retryable(),
+        unheard: false,
     }
 }
 

@@ -141,4 +141,7 @@ pub struct EffectFailure {
     pub message: String,
     /// Whether it may succeed when it is repeated.
     pub retryable: bool,
+    /// Whether a checkpoint may be under way still, because its kubelet has not said how it went. Of nothing else is this asked: it is
+    /// done again, or undone, by its name.
+    pub unheard: bool,
 }

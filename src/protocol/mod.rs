@@ -36,3 +36,4 @@ pub use needs::{Needs, needs};
 pub use observation::{
     EffectOutcome, Finding, JobView, Observation, PendingReply, PodFacts, PodView, Preflight, QueueView,
 };
+pub use phase::checkpoint_timeout;

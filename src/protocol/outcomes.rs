@@ -5,6 +5,7 @@ use ms2m_app::contract::{CommandBody, Marker};
 use super::{
     Effect, EffectFailure, EffectReport, Life,
     draft::{Draft, RETRY},
+    phase::{checkpoint_not_written, checkpoint_written},
 };
 use crate::api::{ConditionStatus, Phase, condition};
 
@@ -43,10 +44,7 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
         Effect::Command { body, .. } => commanded(draft, body),
         Effect::Checkpoint { .. } => {
             if let EffectReport::Archive { path } = report {
-                let checkpoint = draft.status.checkpoint.get_or_insert_default();
-                checkpoint.attempts += 1;
-                checkpoint.archive = Some(path.clone());
-                checkpoint.last_error = None;
+                checkpoint_written(draft.status.checkpoint.get_or_insert_default(), path);
             }
         }
         Effect::UnbindReplay { .. } => {
@@ -125,12 +123,8 @@ fn asked(draft: &mut Draft<'_>) {
 
 fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
     draft.wake_after(RETRY);
-    let now = draft.now;
     if let Effect::Checkpoint { .. } = effect {
-        let checkpoint = draft.status.checkpoint.get_or_insert_default();
-        checkpoint.attempts += 1;
-        checkpoint.last_error = Some(failure.message.clone());
-        checkpoint.last_attempt_at = Some(now);
+        checkpoint_not_written(draft, failure);
     }
     if let Effect::Command { body: CommandBody::Probe, .. } = effect {
         asked(draft);

@@ -28,8 +28,8 @@ pub(super) async fn forward(
     let connect = server.shared.dial.connect(&endpoint);
     let stream = match tokio::time::timeout(DIAL_TIMEOUT, connect).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(unreachable(&error)),
-        Err(_) => return Err(unreachable(&"i/o timeout")),
+        Ok(Err(error)) => return Err(undialled(&endpoint, &format_args!("connect: {error}"))),
+        Err(_) => return Err(undialled(&endpoint, &"i/o timeout")),
     };
     let outgoing = http::Request::builder()
         .method(method.clone())
@@ -80,6 +80,11 @@ fn kubelet_of(server: &ApiServer, node: &str) -> Result<Endpoint, ApiError> {
     let port = &node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"];
     let port = port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(10250);
     Ok(Endpoint { host: host.to_owned(), port, tls: false })
+}
+
+/// Nothing was sent: a caller can tell that by the words.
+fn undialled(endpoint: &Endpoint, why: &dyn std::fmt::Display) -> ApiError {
+    unreachable(&format_args!("dial tcp {}:{}: {why}", endpoint.host, endpoint.port))
 }
 
 fn unreachable(why: &dyn std::fmt::Display) -> ApiError {

@@ -11,7 +11,7 @@ pub(super) fn story(rng: &mut Rng, workload: usize, round: u32) -> Vec<Fault> {
     tell(&mut Teller { rng, workload, round })
 }
 
-const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 19] = [
+const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 20] = [
     fenced_and_back,
     nobody_cleans_up,
     late_stop,
@@ -31,6 +31,7 @@ const STORIES: [fn(&mut Teller<'_>) -> Vec<Fault>; 19] = [
     half_an_image,
     output_in_flight_at_stop,
     image_outlives,
+    written_unheard,
 ];
 
 /// Whom a story is about.
@@ -287,4 +288,19 @@ fn image_outlives(teller: &mut Teller<'_>) -> Vec<Fault> {
         ];
     }
     vec![teller.fault(kind, step, 0, lasts_ms)]
+}
+
+/// Whoever asked for a checkpoint is gone, its kubelet cannot hear that, and goes on with it when the migration is given up.
+fn written_unheard(teller: &mut Teller<'_>) -> Vec<Fault> {
+    let checkpointing = Step::Phase(Phase::Checkpointing);
+    let link = Link::SourceNodeApi;
+    let kind = teller.one(&[FaultKind::Partition(link), FaultKind::PartitionFrom(link)]);
+    let (hangs_ms, away_ms) = (teller.rng.u64(20_000..115_000), teller.rng.u64(4_000..15_000));
+    let (away_after_ms, crash_after_ms) = (teller.rng.u64(50..800), teller.rng.u64(10..300));
+    let crash_ms = away_after_ms + crash_after_ms;
+    vec![
+        teller.fault(FaultKind::HangCheckpoints, Step::Phase(Phase::Mirroring), 0, hangs_ms),
+        teller.fault(kind, checkpointing, away_after_ms, away_ms),
+        teller.fault(FaultKind::CrashOperator, checkpointing, crash_ms, 700),
+    ]
 }

@@ -15,6 +15,8 @@ mod transferring;
 
 use super::{Effect, Life, QueueView, draft::Draft, table};
 use crate::api::{Phase, reason};
+pub use checkpointing::checkpoint_timeout;
+pub(super) use checkpointing::{not_written as checkpoint_not_written, written as checkpoint_written};
 use ms2m_app::seeded_bug::{self, SeededBug};
 pub(super) use shadow::{note as note_shadow, retire};
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ms2m_app::contract::CommandBody;
 
-use super::{Draft, Effect, shadow};
+use super::{Draft, Effect, checkpointing, shadow};
 use crate::{
     api::{Phase, reason},
     protocol::{JobView, Life, PodView, draft::RETRY, names},
@@ -154,6 +154,9 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
         }
         Some(JobView::Absent) => {
             let Some(source) = draft.status.source.clone() else { return true };
+            if !checkpointing::none_is_under_way(draft) {
+                return false;
+            }
             let pushed = checkpoint.archive.is_some();
             draft.emit(Effect::CreateCleanupJob {
                 node: source.node,

@@ -189,8 +189,8 @@ proptest! {
 
 fn result(index: usize, choice: u8) -> Result<EffectReport, EffectFailure> {
     match (index + usize::from(choice)) % 4 {
-        0 => Err(EffectFailure { reason: "R", message: "no".into(), retryable: false }),
-        1 => Err(EffectFailure { reason: "R", message: "later".into(), retryable: true }),
+        0 => Err(EffectFailure { reason: "R", message: "no".into(), retryable: false, unheard: false }),
+        1 => Err(EffectFailure { reason: "R", message: "later".into(), retryable: true, unheard: false }),
         2 => Ok(EffectReport::Archive { path: "/a".into() }),
         _ => Ok(EffectReport::Done),
     }

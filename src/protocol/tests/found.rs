@@ -450,7 +450,7 @@ fn a_source_has_its_ten_seconds_from_when_it_was_asked() {
     let after = |seconds: i64| begun + jiff::SignedDuration::from_secs(seconds);
     let runs = PodFacts { uid: SOURCE.into(), container_id: "c".into(), running: true, ..Default::default() };
     let probe = Effect::Command { pod_uid: SOURCE.to_owned(), epoch: 7, body: CommandBody::Probe };
-    let refusal = EffectFailure { reason: "R", message: "no answer".into(), retryable: true };
+    let refusal = EffectFailure { reason: "R", message: "no answer".into(), retryable: true, unheard: false };
     for result in [Ok(EffectReport::Done), Err(refusal)] {
         let mut status = stranded(false);
         status.abort = status.abort.map(|abort| Abort { asked_at: None, refused: false, ..abort });

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 
 use super::script::spec;
 use crate::{
-    api::{Phase, PhaseTransition, StatefulMigrationStatus, reason},
-    protocol::{Effect, Finding, Migration, Observation, Preflight, decide},
+    api::{Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus, reason},
+    protocol::{
+        Effect, EffectFailure, EffectOutcome, Finding, JobView, Migration, Observation, PodFacts, PodView,
+        Preflight, decide,
+    },
 };
 
 /// When a migration that cannot begin yet is looked at again, by the milliseconds that it has waited.
@@ -46,4 +49,51 @@ fn a_finalizer_that_could_not_be_removed_is_removed_later() {
         (0, None),
         "what nobody deletes is left in peace"
     );
+}
+
+/// The operator that asked for a checkpoint is gone, and its successor's attempt fails while the first one is being written.
+#[test]
+fn a_checkpoint_that_nobody_heard_of_is_waited_for_before_the_archives_are_deleted() {
+    let begun = Timestamp::UNIX_EPOCH;
+    let after = |seconds: i64| begun + jiff::SignedDuration::from_secs(seconds);
+    let (spec, source) = (spec(), PodFacts { uid: "s".into(), running: true, ..Default::default() });
+    let mut status = StatefulMigrationStatus {
+        phase: Phase::Checkpointing,
+        phase_transitions: vec![PhaseTransition { phase: Phase::Checkpointing, at: begun }],
+        source: Some(SourceStatus { uid: "s".into(), node: "n".into(), ..Default::default() }),
+        ..Default::default()
+    };
+    let mut turn = |seconds: i64, heard: Option<EffectFailure>| {
+        let asked = Effect::Checkpoint { node: "n".into(), pod: String::new(), container: String::new() };
+        let outcome = |failure| EffectOutcome { effect: asked.clone(), result: Err(failure) };
+        let seen = Observation {
+            source: Some(PodView::Present(source.clone())),
+            shadow: Some(PodView::Absent),
+            cleanup_job: Some(JobView::Absent),
+            transfer_job: Some(JobView::Absent),
+            outcomes: heard.map(outcome).into_iter().collect(),
+            ..Default::default()
+        };
+        let decided = decide(&Migration { uid: "m", spec: &spec, status: &status }, &seen, after(seconds));
+        status = decided.status;
+        // What undoing does before that is none of this test's matter.
+        let cleanup = status.cleanup.get_or_insert_default();
+        (cleanup.replay_deleted, cleanup.resumed) = (true, true);
+        cleanup.unbound_at = Some(after(seconds));
+        decided.effects
+    };
+    let refused = EffectFailure {
+        reason: reason::CHECKPOINT_UNSUPPORTED,
+        message: "another checkpoint is in progress".into(),
+        retryable: false,
+        unheard: false,
+    };
+    let asks = |effects: &[Effect]| matches!(effects, [Effect::Checkpoint { .. }]);
+    assert!(asks(&turn(0, None)));
+    assert!(asks(&turn(7, None)), "nobody has heard anything");
+    turn(8, Some(refused));
+    let cleans = |effects: &[Effect]| effects.iter().any(|it| matches!(it, Effect::CreateCleanupJob { .. }));
+    // The kubelet is given the three minutes of the deadline, from the first of the two.
+    assert!(!cleans(&turn(184, None)));
+    assert!(cleans(&turn(185, None)));
 }

@@ -382,6 +382,7 @@ impl World {
                     reason: reason::SOURCE_NOT_MIGRATABLE,
                     message: "no control queue".into(),
                     retryable: true,
+                    unheard: false,
                 });
             }
         }
@@ -393,6 +394,7 @@ impl World {
             reason: reason::CHECKPOINT_FAILED,
             message: message.into(),
             retryable: true,
+            unheard: false,
         };
         if self.checkpoint_failures > 0 {
             self.checkpoint_failures -= 1;

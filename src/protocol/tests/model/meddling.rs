@@ -144,8 +144,12 @@ impl Fate {
         self,
         act: impl FnOnce() -> Result<EffectReport, EffectFailure>,
     ) -> Option<Result<EffectReport, EffectFailure>> {
-        let failure =
-            |retryable| EffectFailure { reason: Self::REASON, message: "no answer".to_owned(), retryable };
+        let failure = |retryable, unheard| EffectFailure {
+            reason: Self::REASON,
+            message: "no answer".to_owned(),
+            retryable,
+            unheard,
+        };
         match self {
             Self::Done => Some(act()),
             Self::LostBefore => None,
@@ -153,10 +157,10 @@ impl Fate {
                 drop(act());
                 None
             }
-            Self::Fails { retryable } => Some(Err(failure(retryable))),
+            Self::Fails { retryable } => Some(Err(failure(retryable, false))),
             Self::DoneButFails => {
                 drop(act());
-                Some(Err(failure(true)))
+                Some(Err(failure(true, true)))
             }
         }
     }

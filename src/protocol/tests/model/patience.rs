@@ -36,6 +36,12 @@ impl Turn<'_> {
         Some(span.as_millis().into())
     }
 
+    /// How long a checkpoint may be under way of which nobody hears.
+    pub(super) fn checkpoint_ms(&self) -> i128 {
+        let told_ms: i128 = self.spec.deadlines.checkpointing.as_millis().into();
+        told_ms.max(120_000) + 5_000
+    }
+
     /// A phase that has taken too long is left, or it is decided to.
     fn does_not_outwait(&self) -> Verdict {
         let status = &self.decision.status;

@@ -375,6 +375,8 @@ impl Turn<'_> {
             }
             Effect::CreateCleanupJob { image, .. } => {
                 prop_assert!(back || forward);
+                let under_way = self.witness.unheard.last().map(|asked| ms(*asked, self.now));
+                prop_assert!(under_way.is_none_or(|for_ms| for_ms >= self.checkpoint_ms()), "{under_way:?}");
                 prop_assert!(
                     image.is_none() || back || !self.spec.retain_checkpoint,
                     "the image is to be kept"

@@ -88,7 +88,7 @@ impl Run {
     fn act(&mut self, decision: &Decision, step: &Step) {
         self.asked = decision.effects.iter().map(course::word).collect();
         for effect in &decision.effects {
-            self.witness.ask(effect);
+            self.witness.ask(effect, self.now);
         }
         self.world.replies.retain(|reply| !decision.ack.contains(&reply.id));
         for (effect, fate) in decision.effects.iter().zip(step.fates.iter().cycle()) {

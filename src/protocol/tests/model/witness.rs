@@ -63,6 +63,8 @@ pub(super) struct Witness {
     /// When the replay queue was first known to have lost its bindings.
     pub(super) unbound: Option<Timestamp>,
     pub(super) failed_checkpoints: u32,
+    /// When each checkpoint was asked for of which nobody heard how it went.
+    pub(super) unheard: Vec<Timestamp>,
     /// When each thing that is said again after a while was last known to be said.
     pub(super) said: BTreeMap<String, Timestamp>,
 }
@@ -188,6 +190,13 @@ impl Witness {
         if stops && told {
             self.stop_waits_since.get_or_insert(now);
         }
+        if matches!(outcome.effect, Effect::Checkpoint { .. }) {
+            match &outcome.result {
+                Ok(_) => self.unheard.clear(),
+                Err(failure) if failure.unheard => {}
+                Err(_) => drop(self.unheard.pop()),
+            }
+        }
         let Ok(report) = &outcome.result else {
             self.failed_checkpoints += u32::from(matches!(outcome.effect, Effect::Checkpoint { .. }));
             return;
@@ -246,7 +255,10 @@ impl Witness {
     }
 
     /// An effect is asked for: from now on it may have happened.
-    pub(super) fn ask(&mut self, effect: &Effect) {
+    pub(super) fn ask(&mut self, effect: &Effect, now: Timestamp) {
+        if matches!(effect, Effect::Checkpoint { .. }) {
+            self.unheard.push(now);
+        }
         let debts: &[Debt] = match effect {
             Effect::DeclareReplies => &[Debt::Replies],
             Effect::LabelSource => &[Debt::Label],
