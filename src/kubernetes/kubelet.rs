@@ -64,7 +64,8 @@ impl Kubelets {
 
     /// Has the checkpoint written; returns the path of the archive on the node.
     ///
-    /// `client` is used to look the node up; `timeout` is how long the kubelet may take, in whole seconds.
+    /// `client` is used to look the node up; `timeout` is how long the kubelet may take, in whole seconds. A shorter one than
+    /// [`checkpoint_timeout`](crate::protocol::checkpoint_timeout) gives would end before the kubelet does, which raises it.
     pub async fn checkpoint(
         &self,
         client: &kube::Client,

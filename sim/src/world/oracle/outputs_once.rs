@@ -16,7 +16,7 @@ impl Oracle {
         let results = self.names.results();
         let (mut new, count) = cluster.broker.identities_since(&results, self.outputs.looked_at);
         if count < self.outputs.looked_at {
-            // A broker that went down has not kept all: what is gone is there once again.
+            // A broker that went down has not kept all: what is gone may come once more.
             self.outputs = Outputs::default();
             (new, _) = cluster.broker.identities_since(&results, 0);
         }
