@@ -310,4 +310,17 @@ mod tests {
         let local = "http://localhost:5000/7";
         assert_eq!(absolute("http://localhost:5000/v2/", local).as_deref(), Some(local));
     }
+
+    /// It carries the upload's state, which whoever has it can go on with.
+    #[test]
+    fn an_address_that_is_refused_is_not_printed() {
+        let image = "registry.example.com/checkpoints:1".parse().expect("a reference");
+        let connection =
+            Connection::new(&ThisNode, image, Credentials::Anonymous, None, false).expect("a connection");
+        let session = Session::new(&connection);
+        let said = "http://registry.example.com/v2/checkpoints/blobs/uploads/7?_state=of-the-upload";
+        let error = session.absolute(&connection.url("blobs/uploads/"), said).expect_err("it has no TLS");
+        let told = error.to_string();
+        assert!(told.contains("one without TLS") && !told.contains("of-the-upload"), "{told}");
+    }
 }

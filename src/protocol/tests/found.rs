@@ -11,13 +11,12 @@ use super::{
 };
 use crate::{
     api::{
-        Abort, CheckpointStatus, CleanupProgress, ConditionStatus, HandoverStatus, NUMBER_MAX, OnDeadline,
-        Phase, PhaseTransition, SourceStatus, StatefulMigrationSpec, StatefulMigrationStatus, TargetStatus,
-        condition, reason,
+        Abort, CheckpointStatus, ConditionStatus, HandoverStatus, NUMBER_MAX, OnDeadline, Phase,
+        PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
     },
     protocol::{
-        Effect, EffectFailure, EffectOutcome, EffectReport, JobView, Migration, Observation, PodFacts,
-        PodView, QueueView, decide, names,
+        Effect, EffectFailure, EffectOutcome, EffectReport, Migration, Observation, PodFacts, PodView,
+        QueueView, decide,
     },
 };
 
@@ -94,70 +93,6 @@ fn a_checkpoint_that_nobody_was_told_of_is_deleted() {
         assert!(!script.world.archive, "effect {at}: {:?}", script.status.outcome);
     }
     assert!(unheard > 0, "every answer was heard");
-}
-
-/// A push whose answer was lost leaves an image of unknown digest, which holds the process's memory.
-#[test]
-fn an_image_that_may_be_left_is_named_by_its_tag() {
-    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
-    for (archive, named) in [(Some("/checkpoints/a.tar".to_owned()), true), (None, false)] {
-        let status = StatefulMigrationStatus {
-            phase: Phase::RollingBack,
-            phase_transitions: vec![PhaseTransition { phase: Phase::RollingBack, at: now }],
-            source: Some(SourceStatus { uid: SOURCE.into(), ..Default::default() }),
-            checkpoint: Some(CheckpointStatus { archive, ..Default::default() }),
-            cleanup: Some(CleanupProgress { shadow_gone: true, job_gone: true, ..Default::default() }),
-            ..Default::default()
-        };
-        let failed = JobView::Failed { reason: "RegistryUnavailable".into(), message: "503".into() };
-        let seen = Observation { cleanup_job: Some(failed), ..Default::default() };
-        let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
-        let left = decision.status.cleanup.unwrap().checkpoint_left.expect("it is left");
-        let tagged = format!("{}:{}", spec().transfer.repository, names::image_tag(MIGRATION));
-        assert_eq!(left.contains(&tagged), named, "{left}");
-    }
-}
-
-/// What is kept by policy is not among what somebody has to remove.
-#[test]
-fn an_image_that_is_kept_is_not_named_as_left() {
-    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
-    let image = "registry:5000/checkpoints@sha256:00".to_owned();
-    let archive = "/checkpoints/a.tar".to_owned();
-    let status = StatefulMigrationStatus {
-        phase: Phase::SwitchingOver,
-        phase_transitions: vec![PhaseTransition { phase: Phase::SwitchingOver, at: now }],
-        source: Some(SourceStatus { uid: SOURCE.into(), ..Default::default() }),
-        checkpoint: Some(CheckpointStatus {
-            archive: Some(archive.clone()),
-            image: Some(image.clone()),
-            ..Default::default()
-        }),
-        handover: Some(HandoverStatus {
-            point_of_no_return: Some(now),
-            switched_at: Some(now),
-            ..Default::default()
-        }),
-        cleanup: Some(CleanupProgress {
-            routed: true,
-            source_gone: true,
-            unbound_at: Some(now),
-            drained: true,
-            replay_deleted: true,
-            job_gone: true,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    for retain_checkpoint in [false, true] {
-        let spec = StatefulMigrationSpec { retain_checkpoint, ..spec() };
-        let failed = JobView::Failed { reason: "DeadlineExceeded".into(), message: "no node".into() };
-        let seen = Observation { cleanup_job: Some(failed), ..Default::default() };
-        let decision = decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now);
-        let left = decision.status.cleanup.unwrap().checkpoint_left.expect("it is left");
-        assert!(left.contains(&archive), "{left}");
-        assert_eq!(left.contains(&image), !retain_checkpoint, "{left}");
-    }
 }
 
 #[test]

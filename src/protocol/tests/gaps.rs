@@ -11,7 +11,10 @@ use super::{
     world::{MIGRATION, World},
 };
 use crate::{
-    api::{ConditionStatus, HandoverStatus, Phase, StatefulMigrationStatus, TargetStatus, condition, reason},
+    api::{
+        ConditionStatus, HandoverStatus, Phase, Span, StatefulMigrationStatus, TargetStatus, condition,
+        reason,
+    },
     protocol::{Migration, Observation, PendingReply, decide},
 };
 
@@ -101,4 +104,22 @@ fn a_clock_that_goes_back_in_the_final_read_makes_it_wait_and_no_message_is_pass
     );
     let waited = script.now.duration_since(went_back.expect("it came to the final read"));
     assert!(waited >= SignedDuration::from_secs(-30), "it gave up {waited:?} after the clock's old time");
+}
+
+/// A long `settle` is waited for before anything can be asked, so the time to read does not begin before it is over.
+#[test]
+fn the_final_read_has_its_time_after_a_long_settle() {
+    let mut script = Script::new(World::new());
+    script.spec.replay.settle = Span::from_secs(40);
+    let mut unbound_at = None;
+    script.run(None, |_, script| {
+        let switched = script.status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some());
+        if let Some(shadow) = &mut script.world.shadow {
+            shadow.lacks = switched;
+        }
+        unbound_at = unbound_at.or(script.status.cleanup.as_ref().and_then(|cleanup| cleanup.unbound_at));
+    });
+    script.assert_completed();
+    let waited = script.now.duration_since(unbound_at.expect("it was unbound"));
+    assert!(waited >= SignedDuration::from_secs(70), "it was given {waited:?} with a settle of 40 s");
 }

@@ -10,6 +10,7 @@
 mod chaos;
 mod found;
 mod gaps;
+mod left;
 mod model;
 mod script;
 mod sessions;
