@@ -26,6 +26,8 @@ pub(super) struct Fates {
     lost_unless_completed: Option<&'static str>,
     /// The session of a target that died when it owned the queue, and the migration did not know that yet.
     owned_unrecorded: Option<String>,
+    /// The target died when it had taken over, and the migration knew that it had.
+    owner_died: bool,
     /// The RAM that was to be migrated died.
     source_died: bool,
     /// The point of no return is passed, and was looked at.
@@ -64,7 +66,7 @@ impl Fates {
     pub(super) fn next_round(&mut self, excused: Option<Excuse>) {
         self.lost = excused;
         self.lost_unless_completed = None;
-        (self.source_died, self.was_given_up) = (false, false);
+        (self.source_died, self.was_given_up, self.owner_died) = (false, false, false);
         self.owned_unrecorded = None;
     }
 
@@ -94,20 +96,23 @@ impl Fates {
     fn target_was_killed(&mut self, status: &StatefulMigrationStatus, owned: bool) {
         self.owned_unrecorded = session(status).filter(|_| owned);
         if has_switched(status) {
-            self.lose(Excuse::Ram(TAKEN_OVER));
+            self.lose_the_owner();
         }
+    }
+
+    fn lose_the_owner(&mut self) {
+        self.owner_died = true;
+        self.lose(Excuse::Ram("the target died after it had taken over"));
     }
 
     /// What it said before it died is recorded later.
     fn lose_what_was_taken_over(&mut self, status: &StatefulMigrationStatus) {
         let switched = status.handover.as_ref().and_then(|handover| handover.switched_session.as_ref());
         if self.owned_unrecorded.is_some() && self.owned_unrecorded.as_ref() == switched {
-            self.lose(Excuse::Ram(TAKEN_OVER));
+            self.lose_the_owner();
         }
     }
 }
-
-const TAKEN_OVER: &str = "the target died after it had taken over";
 
 fn has_switched(status: &StatefulMigrationStatus) -> bool {
     status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some())
@@ -141,6 +146,8 @@ impl Oracle {
         self.fates.alive = alive;
         self.fates.lose_what_was_taken_over(status);
         let has_proven = !died.is_empty() && self.has_proven(cluster, status);
+        // What the death of a target excuses, it excuses of a source that goes at the same moment.
+        died.sort_by_key(|(_, is_source, ..)| *is_source);
         for (id, is_source, ledger, owned) in died {
             match (self.fates.doomed.contains(&id), is_source) {
                 (true, true) => self.fates.source_was_killed(&id, status, has_proven),
@@ -226,6 +233,11 @@ impl Oracle {
         target: &Ledger,
         at: Duration,
     ) {
+        // The source goes because the target has taken over, and nobody can know that the target has died since; it is made again
+        // from the image and the replay queue, if nobody else has deleted that.
+        if self.fates.owner_died && self.permits.may_lose_the_replay_queue() {
+            return;
+        }
         let mut waiting: BTreeSet<_> = cluster.broker.identities(&self.names.queue()).into_iter().collect();
         let mut known = target.clone();
         if target.is_empty() {
