@@ -8,7 +8,7 @@ use std::fmt;
 macro_rules! seeded_bugs {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// What can be built in.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
         pub enum SeededBug {
             $($(#[doc = $doc])+ $name,)+
         }

@@ -45,6 +45,7 @@ fn what_makes_no_sense_ends_with_2_and_a_way_out() {
         (&["matrix", "--part", "3/2"], "such as 2/6"),
         (&["matrix", "--bless", "--part", "1/2"], "leave out --part 1/2"),
         (&["mutants", "--only", "Nothing"], "app/src/seeded_bug.rs lists them"),
+        (&["mutants", "--plans", "nowhere"], "the plans that are kept are in sim/corpus"),
         (&["check-determinism", "--seeds", "1"], "written like 0..10"),
         (&["dance"], "--help"),
     ] {

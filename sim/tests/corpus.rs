@@ -1,4 +1,5 @@
-//! Every bug that the simulation has found, as the smallest plan that showed it: `sim/corpus/*.json`.
+//! Every bug that the simulation has found, and every one that can be seeded, as the smallest plan that shows it:
+//! `sim/corpus/*.json`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -1,6 +1,7 @@
 //! The command line of `cargo sim`: one run, or many.
 
 mod determinism;
+mod mutants;
 mod shape;
 
 use std::{
@@ -15,15 +16,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use ms2m_app::seeded_bug::{CHOSEN, SeededBug};
 use signal_hook::{consts::SIGINT, flag};
 
-use self::{determinism::DeterminismArgs, shape::Shape};
+use self::{determinism::DeterminismArgs, mutants::MutantsArgs, shape::Shape};
 use crate::{
     determinism::reexec_without_aslr,
     explore::{
-        Child, Class, INTERRUPTED, Matrix, Part, Pool, Shrink, Sweep, Watched, build_seeded, end_with_parent,
-        explain, hunt, is_supervised, supervise,
+        Child, Class, INTERRUPTED, Matrix, Part, Pool, Shrink, Sweep, Watched, end_with_parent, explain,
+        is_supervised, supervise,
     },
     plan::{FaultKind, Plan, Step},
     report::{Failure, Style, html, render},
@@ -131,19 +131,6 @@ struct MatrixArgs {
     jobs: Option<u16>,
 }
 
-#[derive(Args)]
-struct MutantsArgs {
-    /// How many seeds may be needed at most
-    #[arg(long, default_value_t = 500)]
-    seeds: u64,
-    /// Only these, by name; may be given several times
-    #[arg(long)]
-    only: Vec<String>,
-    /// How many runs beside each other; as many as processors where it is left out
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
-}
-
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let range = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.filter(|range| !range.is_empty()).ok_or_else(|| "seeds are written like 0..10".to_owned())
@@ -196,7 +183,7 @@ impl Task {
             Self::Matrix(args) => matrix(&args),
             Self::Shrink { plan } => shrink(&plan),
             Self::Explain { plan } => tell(&plan),
-            Self::Mutants(args) => mutants(&args),
+            Self::Mutants(args) => args.run(),
             Self::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
             Self::CheckDeterminism(args) => args.run(),
             Self::Faults => list_faults(),
@@ -333,24 +320,6 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         write(file, &swept.html(&points, &sweep.command())?)?;
     }
     Ok(swept.code(&points))
-}
-
-fn mutants(args: &MutantsArgs) -> anyhow::Result<u8> {
-    let named = |name: &String| {
-        let known = SeededBug::ALL.iter().copied().find(|bug| bug.to_string() == *name);
-        known.with_context(|| format!("there is no seeded bug {name:?}; app/src/seeded_bug.rs lists them"))
-    };
-    let only = args.only.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
-    let bugs = if only.is_empty() { SeededBug::ALL } else { &only };
-    let program = build_seeded().map_err(anyhow::Error::msg)?;
-    let pool = Pool::new(args.jobs.map(usize::from));
-    let run = |bug: SeededBug, seed, worker| {
-        Child::of(&program).with_env(CHOSEN, &bug.to_string()).seed(seed, worker)
-    };
-    let hunts = hunt(run, bugs, args.seeds, pool, |line| println!("{line}"));
-    let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();
-    print(&format!("{} bugs seeded, {missed} not caught\n", hunts.len()))?;
-    Ok(u8::from(missed > 0))
 }
 
 fn list_faults() -> anyhow::Result<u8> {

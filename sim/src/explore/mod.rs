@@ -11,12 +11,14 @@
 //!   shrink         a plan that breaks something, made as small as possible
 //!   explain        what happened around the first broken invariant
 //!   mutants        seeded bugs, and which seed catches each
+//!   kept           seeded bugs, and the plans that are kept for each
 //! ```
 
 mod child;
 mod determinism;
 mod explain;
 mod failed;
+mod kept;
 mod matrix;
 mod mutants;
 #[allow(unsafe_code, reason = "prctl(2) has no safe binding")]
@@ -31,6 +33,7 @@ pub use child::{Broken, Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
 pub use explain::explain;
 pub use failed::Failed;
+pub use kept::{Check, Kept, NotKept, check};
 pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};
 pub use orphan::end_with_parent;

@@ -84,7 +84,7 @@ pub fn hunt(
 
 impl Catch {
     /// What gave a bug away in a run, if anything did.
-    fn of(outcome: Outcome) -> Option<Self> {
+    pub(super) fn of(outcome: Outcome) -> Option<Self> {
         let class = outcome.class;
         let first = outcome.summary.violations.into_iter().next().unwrap_or_default();
         let (invariant, message) = match class {

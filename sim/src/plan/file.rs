@@ -1,5 +1,6 @@
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
+use ms2m_app::seeded_bug::SeededBug;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ pub struct Found {
     /// How long each may take for it, in milliseconds, where what went wrong was that it took longer.
     #[serde(default)]
     pub within_ms: Option<u64>,
+    /// Seeded bugs that it catches, each with the invariant that breaks first then.
+    #[serde(default)]
+    pub catches: BTreeMap<SeededBug, String>,
     /// What shows it.
     pub plan: Plan,
 }

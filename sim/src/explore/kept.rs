@@ -1,0 +1,185 @@
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use indicatif::ProgressBar;
+use ms2m_app::seeded_bug::SeededBug;
+
+use super::{Catch, Outcome, Pool};
+use crate::plan::{Found, NoPlan};
+
+/// A plan of `sim/corpus`, and the seeded bugs for which it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The file.
+    pub file: PathBuf,
+    /// The bugs, each with the invariant that breaks first.
+    pub catches: BTreeMap<SeededBug, String>,
+}
+
+/// How a seeded bug fared in the plan that is kept for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The bug.
+    pub bug: SeededBug,
+    /// The plan, and the invariant that it says to break first; none where none is kept.
+    pub plan: Option<(PathBuf, String)>,
+    /// What broke.
+    pub caught: Option<Catch>,
+}
+
+/// Why the plans cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// The folder cannot be read.
+    #[error("the folder {folder} cannot be read: {error}; the plans that are kept are in sim/corpus")]
+    Unreadable {
+        /// The folder.
+        folder: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+}
+
+impl Kept {
+    /// All of a folder, by their files' names.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, NotKept> {
+        let unreadable = |error| NotKept::Unreadable { folder: folder.display().to_string(), error };
+        let files = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut files: Vec<_> = files.map_err(unreadable)?.into_iter().map(|file| file.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.sort_unstable();
+        let load = |file: PathBuf| Ok(Self { catches: Found::load(&file)?.catches, file });
+        files.into_iter().map(load).collect()
+    }
+}
+
+/// Runs each bug's plans; `run` runs a file with a bug, on a worker's processor.
+pub fn check(
+    run: impl Fn(SeededBug, &Path, usize) -> Outcome + Sync,
+    bugs: &[SeededBug],
+    kept: &[Kept],
+    pool: Pool,
+    mut say: impl FnMut(&str),
+) -> Vec<Check> {
+    let plans = bugs.iter().flat_map(|bug| {
+        let of_bug = kept.iter().filter_map(|kept| Some((kept.file.clone(), kept.catches.get(bug)?.clone())));
+        let mut of_bug: Vec<_> = of_bug.map(Some).collect();
+        if of_bug.is_empty() {
+            of_bug.push(None);
+        }
+        of_bug.into_iter().map(|plan| (*bug, plan))
+    });
+    let plans: Vec<_> = plans.collect();
+    let bar = ProgressBar::new(plans.len() as u64);
+    let mut checks = Vec::new();
+    pool.each(
+        plans.into_iter(),
+        |(bug, plan), worker| plan.as_ref().and_then(|(file, _)| Catch::of(run(*bug, file, worker))),
+        |(bug, plan), caught, _| {
+            let check = Check { bug, plan, caught };
+            bar.suspend(|| say(&check.to_string()));
+            checks.push(check);
+            bar.inc(1);
+        },
+    );
+    bar.finish_and_clear();
+    checks
+}
+
+impl Check {
+    /// Whether what should break first did.
+    pub fn is_caught(&self) -> bool {
+        matches!((&self.plan, &self.caught), (Some((_, breaks)), Some(catch)) if *breaks == catch.invariant)
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bug = self.bug;
+        let Some((file, breaks)) = &self.plan else {
+            return write!(
+                f,
+                "✘ {bug:<22} NO PLAN: shrink one that catches it, and name the bug there among what it catches"
+            );
+        };
+        let file = file.display();
+        match &self.caught {
+            Some(catch) if catch.invariant == *breaks => write!(f, "✔ {bug:<22} {breaks:<12} {file}"),
+            Some(catch) => write!(f, "✘ {bug:<22} {} BROKE FIRST, NOT {breaks}: {file}", catch.invariant),
+            None => write!(f, "✘ {bug:<22} NOT CAUGHT by {file}: {}", bug.story().trim()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::explore::{Broken, Class};
+
+    fn breaks(invariant: &str) -> Outcome {
+        let mut outcome = Outcome {
+            class: Class::Safety,
+            summary: Default::default(),
+            complaint: String::new(),
+            wall: Duration::ZERO,
+        };
+        outcome.summary.violations.push(Broken { invariant: invariant.to_owned(), ..Default::default() });
+        outcome
+    }
+
+    fn kept(file: &str, catches: &[(SeededBug, &str)]) -> Kept {
+        let catches = catches.iter().map(|(bug, breaks)| (*bug, (*breaks).to_owned())).collect();
+        Kept { file: file.into(), catches }
+    }
+
+    #[test]
+    fn a_bug_is_caught_when_its_plan_breaks_what_it_says() {
+        let [found, other, hidden, unkept] = SeededBug::ALL[..4] else { panic!("there are more") };
+        let kept = [
+            kept("none.json", &[]),
+            kept("one.json", &[(found, "NoLoss")]),
+            kept("two.json", &[(other, "Order"), (found, "NoLoss"), (hidden, "NoLoss")]),
+        ];
+        let run = |bug, _: &Path, _| {
+            if bug == hidden { Outcome { class: Class::Holds, ..breaks("") } } else { breaks("NoLoss") }
+        };
+        let mut said = Vec::new();
+        let bugs = [found, other, hidden, unkept];
+        let checks = check(run, &bugs, &kept, Pool::new(Some(1)), |line| said.push(line.to_owned()));
+        let of = |check: &Check| (check.bug, check.is_caught());
+        let expected = [(found, true), (found, true), (other, false), (hidden, false), (unkept, false)];
+        assert_eq!(checks.iter().map(of).collect::<Vec<_>>(), expected, "{said:#?}");
+        let pieces =
+            ["one.json", "two.json", "NoLoss BROKE FIRST, NOT Order", "NOT CAUGHT by two.json", "NO PLAN"];
+        for (line, piece) in said.iter().zip(pieces) {
+            assert!(line.contains(piece), "{line}");
+        }
+    }
+
+    /// `cargo sim mutants --plans sim/corpus` runs them all, in the build that has the bugs.
+    #[test]
+    fn a_plan_is_kept_for_every_seeded_bug() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let kept = Kept::all(&corpus).expect("the corpus can be read");
+        let without = |bug: &&SeededBug| !kept.iter().any(|kept| kept.catches.contains_key(bug));
+        let without: Vec<_> = SeededBug::ALL.iter().filter(without).collect();
+        assert!(without.is_empty(), "no plan of sim/corpus catches {without:?}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_says_where_the_plans_are() {
+        let error = Kept::all(Path::new("/nowhere")).expect_err("there is none").to_string();
+        assert!(
+            error.contains("/nowhere cannot be read: No such file") && error.contains("sim/corpus"),
+            "{error}"
+        );
+    }
+}
