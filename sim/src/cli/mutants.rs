@@ -5,7 +5,10 @@ use clap::Args;
 use ms2m_app::seeded_bug::{CHOSEN, SeededBug};
 
 use super::print;
-use crate::explore::{Child, Kept, Pool, build_seeded, check, hunt};
+use crate::{
+    explore::{Child, Pool, build_seeded, check, hunt},
+    plan::Found,
+};
 
 #[derive(Args)]
 pub(super) struct MutantsArgs {
@@ -51,7 +54,7 @@ impl MutantsArgs {
     }
 
     fn check(&self, folder: &Path, bugs: &[SeededBug]) -> anyhow::Result<u8> {
-        let kept = Kept::all(folder)?;
+        let kept = Found::all(folder)?;
         let seeded = seeded()?;
         let run = |bug, file: &Path, worker| seeded(bug).plan(file, worker);
         let checks = check(run, bugs, &kept, self.pool(), |line| println!("{line}"));

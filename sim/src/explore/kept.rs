@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -8,16 +8,7 @@ use indicatif::ProgressBar;
 use ms2m_app::seeded_bug::SeededBug;
 
 use super::{Catch, Outcome, Pool};
-use crate::plan::{Found, NoPlan};
-
-/// A plan of `sim/corpus`, and the seeded bugs for which it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The file.
-    pub file: PathBuf,
-    /// The bugs, each with the invariant that breaks first.
-    pub catches: BTreeMap<SeededBug, String>,
-}
+use crate::plan::Found;
 
 /// How a seeded bug fared in the plan that is kept for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,45 +21,17 @@ pub struct Check {
     pub caught: Option<Catch>,
 }
 
-/// Why the plans cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum NotKept {
-    /// The folder cannot be read.
-    #[error("the folder {folder} cannot be read: {error}; the plans that are kept are in sim/corpus")]
-    Unreadable {
-        /// The folder.
-        folder: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// A file is not what it should be.
-    #[error(transparent)]
-    NoPlan(#[from] NoPlan),
-}
-
-impl Kept {
-    /// All of a folder, by their files' names.
-    pub fn all(folder: &Path) -> Result<Vec<Self>, NotKept> {
-        let unreadable = |error| NotKept::Unreadable { folder: folder.display().to_string(), error };
-        let files = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut files: Vec<_> = files.map_err(unreadable)?.into_iter().map(|file| file.path()).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-        files.sort_unstable();
-        let load = |file: PathBuf| Ok(Self { catches: Found::load(&file)?.catches, file });
-        files.into_iter().map(load).collect()
-    }
-}
-
 /// Runs each bug's plans; `run` runs a file with a bug, on a worker's processor.
 pub fn check(
     run: impl Fn(SeededBug, &Path, usize) -> Outcome + Sync,
     bugs: &[SeededBug],
-    kept: &[Kept],
+    kept: &BTreeMap<PathBuf, Found>,
     pool: Pool,
     mut say: impl FnMut(&str),
 ) -> Vec<Check> {
     let plans = bugs.iter().flat_map(|bug| {
-        let of_bug = kept.iter().filter_map(|kept| Some((kept.file.clone(), kept.catches.get(bug)?.clone())));
+        let of_bug =
+            kept.iter().filter_map(|(file, found)| Some((file.clone(), found.catches.get(bug)?.clone())));
         let mut of_bug: Vec<_> = of_bug.map(Some).collect();
         if of_bug.is_empty() {
             of_bug.push(None);
@@ -122,7 +85,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::explore::{Broken, Class};
+    use crate::{
+        explore::{Broken, Class},
+        plan::Plan,
+    };
 
     fn breaks(invariant: &str) -> Outcome {
         let mut outcome = Outcome {
@@ -135,19 +101,21 @@ mod tests {
         outcome
     }
 
-    fn kept(file: &str, catches: &[(SeededBug, &str)]) -> Kept {
+    fn kept(file: &str, catches: &[(SeededBug, &str)]) -> (PathBuf, Found) {
         let catches = catches.iter().map(|(bug, breaks)| (*bug, (*breaks).to_owned())).collect();
-        Kept { file: file.into(), catches }
+        let found =
+            Found { story: String::new(), ends: Vec::new(), within_ms: None, catches, plan: Plan::calm(1) };
+        (file.into(), found)
     }
 
     #[test]
     fn a_bug_is_caught_when_its_plan_breaks_what_it_says() {
         let [found, other, hidden, unkept] = SeededBug::ALL[..4] else { panic!("there are more") };
-        let kept = [
+        let kept = BTreeMap::from([
             kept("none.json", &[]),
             kept("one.json", &[(found, "NoLoss")]),
             kept("two.json", &[(other, "Order"), (found, "NoLoss"), (hidden, "NoLoss")]),
-        ];
+        ]);
         let run = |bug, _: &Path, _| {
             if bug == hidden { Outcome { class: Class::Holds, ..breaks("") } } else { breaks("NoLoss") }
         };
@@ -168,18 +136,9 @@ mod tests {
     #[test]
     fn a_plan_is_kept_for_every_seeded_bug() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        let kept = Kept::all(&corpus).expect("the corpus can be read");
-        let without = |bug: &&SeededBug| !kept.iter().any(|kept| kept.catches.contains_key(bug));
+        let kept = Found::all(&corpus).expect("the corpus can be read");
+        let without = |bug: &&SeededBug| !kept.values().any(|found| found.catches.contains_key(bug));
         let without: Vec<_> = SeededBug::ALL.iter().filter(without).collect();
         assert!(without.is_empty(), "no plan of sim/corpus catches {without:?}");
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_says_where_the_plans_are() {
-        let error = Kept::all(Path::new("/nowhere")).expect_err("there is none").to_string();
-        assert!(
-            error.contains("/nowhere cannot be read: No such file") && error.contains("sim/corpus"),
-            "{error}"
-        );
     }
 }

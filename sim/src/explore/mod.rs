@@ -33,7 +33,7 @@ pub use child::{Broken, Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
 pub use explain::explain;
 pub use failed::Failed;
-pub use kept::{Check, Kept, NotKept, check};
+pub use kept::{Check, check};
 pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};
 pub use orphan::end_with_parent;

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use ms2m_app::seeded_bug::SeededBug;
 use serde::Deserialize;
@@ -31,6 +35,14 @@ pub enum NoPlan {
     #[error("the plan {path} cannot be read: {error}")]
     Unreadable {
         /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The folder cannot be read.
+    #[error("the folder {path} cannot be read: {error}; the plans that are kept are in sim/corpus")]
+    UnreadableFolder {
+        /// The folder.
         path: String,
         /// Why.
         error: io::Error,
@@ -84,6 +96,15 @@ impl Found {
         let found: Self = read(path, |text| serde_json::from_str(text))?;
         Ok(Self { plan: found.plan.checked(path)?, ..found })
     }
+
+    /// Reads all files of a folder such as `sim/corpus`, by their names.
+    pub fn all(folder: &Path) -> Result<BTreeMap<PathBuf, Self>, NoPlan> {
+        let unreadable = |error| NoPlan::UnreadableFolder { path: folder.display().to_string(), error };
+        let files = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut files: Vec<_> = files.map_err(unreadable)?.into_iter().map(|file| file.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.into_iter().map(|file| Ok((file.clone(), Self::load(&file)?))).collect()
+    }
 }
 
 fn read<T>(path: &Path, parse: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, NoPlan> {
@@ -134,5 +155,10 @@ mod tests {
         }
         let missing = Plan::load(Path::new("/nowhere/plan.json")).expect_err("there is none").to_string();
         assert!(missing.contains("the plan /nowhere/plan.json cannot be read: No such file"), "{missing}");
+        let none = Found::all(Path::new("/nowhere")).expect_err("there is none").to_string();
+        assert!(
+            none.contains("/nowhere cannot be read: No such file") && none.contains("sim/corpus"),
+            "{none}"
+        );
     }
 }
