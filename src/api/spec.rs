@@ -33,6 +33,7 @@ use super::{Span, StatefulMigrationStatus};
     printcolumn(name = "Pause", type_ = "string", json_path = ".status.pause"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("[self.deadlines.mirroring, self.deadlines.switchingOver].all(deadline, duration(self.replay.settle) < duration(deadline))").message("replay.settle must be shorter than deadlines.mirroring and deadlines.switchingOver, which wait for it"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatefulMigrationSpec {
     /// Name of the pod to move, in the object's namespace.
@@ -189,7 +190,8 @@ pub struct ReplaySpec {
     /// What happens then.
     #[serde(default)]
     pub on_deadline: OnDeadline,
-    /// How long the broker may take until a binding is in force everywhere, and a routed message has arrived.
+    /// How long the broker may take until a binding is in force everywhere, and a routed message has arrived. `Mirroring`
+    /// and `SwitchingOver` wait for it, so it must be shorter than their deadlines.
     #[serde(default = "settle")]
     pub settle: Span,
 }

@@ -71,6 +71,11 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     if phases.iter().any(|deadline| deadline.as_millis() < 1_000) {
         return invalid("every deadline must be at least 1s");
     }
+    if replay.settle >= d.mirroring.min(d.switching_over) {
+        return invalid(
+            "replay.settle must be shorter than deadlines.mirroring and deadlines.switchingOver, which wait for it",
+        );
+    }
     let attempts = [spec.attempts.checkpoints, spec.attempts.shadows];
     if attempts.iter().any(|allowed| !(1..=ATTEMPTS_MAX).contains(allowed)) {
         return invalid("attempts.checkpoints and attempts.shadows must be 1 to 10");
@@ -132,6 +137,9 @@ mod tests {
             json!({ "replay": { "maxPause": "9ms" } }),
             json!({ "replay": { "deadline": "999ms" } }),
             json!({ "replay": { "settle": "1m1ms" } }),
+            json!({ "replay": { "settle": "60s" } }),
+            json!({ "replay": { "settle": "5s" }, "deadlines": { "mirroring": "5s" } }),
+            json!({ "replay": { "settle": "5s" }, "deadlines": { "switchingOver": "4s" } }),
             json!({ "deadlines": { "pending": "999ms" } }),
             json!({ "deadlines": { "switchingOver": "0s" } }),
             json!({ "replay": { "deadline": "24h1ms" } }),
@@ -146,7 +154,9 @@ mod tests {
             json!({}),
             json!({ "target": { "nodeName": null, "nodeSelector": { "zone": "b" } } }),
             json!({ "broker": { "managementUrlSecret": null, "bindings": [{ "exchange": "shop" }] } }),
-            json!({ "replay": { "maxPause": "10ms", "deadline": "1s", "settle": "60s" } }),
+            json!({ "replay": { "maxPause": "10ms", "deadline": "1s", "settle": "59999ms" } }),
+            json!({ "replay": { "settle": "60s" }, "deadlines": { "mirroring": "60001ms" } }),
+            json!({ "deadlines": { "mirroring": "1s", "switchingOver": "1s" } }),
             json!({ "attempts": { "checkpoints": 1, "shadows": 10 } }),
             json!({ "replay": { "deadline": "24h" }, "deadlines": { "transferring": "1h30m", "pending": "1s" } }),
         ];
