@@ -1,6 +1,7 @@
 //! The command line of `cargo sim`: one run, or many.
 
 mod determinism;
+mod lists;
 mod mutants;
 mod shape;
 
@@ -25,9 +26,9 @@ use crate::{
         Child, Class, INTERRUPTED, Matrix, Part, Pool, Shrink, Sweep, Watched, end_with_parent, explain,
         is_supervised, supervise,
     },
-    plan::{FaultKind, Plan, Step},
+    plan::{FaultKind, Plan},
     report::{Failure, Style, html, render},
-    world::{Mistake, Tracing, points, run},
+    world::{Tracing, points, run},
 };
 
 /// Migrations in a simulated world, deterministic by their plan.
@@ -66,9 +67,9 @@ enum Task {
     Plan(Shape),
     /// Run each seed twice, in processes of their own, and show the first line of the trace that differs
     CheckDeterminism(DeterminismArgs),
-    /// List the kinds of faults, and the steps at which they can strike
+    /// List the kinds of faults, and the steps at which they can strike, each with what it is
     Faults,
-    /// List the mistakes
+    /// List the mistakes that a user can make, each with what it is
     Mistakes,
 }
 
@@ -186,8 +187,8 @@ impl Task {
             Self::Mutants(args) => args.run(),
             Self::Plan(shape) => shape.plan().and_then(|plan| print(&plan.to_json())).map(|()| 0),
             Self::CheckDeterminism(args) => args.run(),
-            Self::Faults => list_faults(),
-            Self::Mistakes => list(Mistake::ALL),
+            Self::Faults => print(&lists::faults()).map(|()| 0),
+            Self::Mistakes => print(&lists::mistakes()).map(|()| 0),
         }
     }
 }
@@ -320,24 +321,4 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         write(file, &swept.html(&points, &sweep.command())?)?;
     }
     Ok(swept.code(&points))
-}
-
-fn list_faults() -> anyhow::Result<u8> {
-    print("kinds:\n")?;
-    for kind in FaultKind::all() {
-        print(&format!("  {kind}\n"))?;
-    }
-    print("steps:\n")?;
-    for step in Step::all() {
-        print(&format!("  {step}\n"))?;
-    }
-    print("  write-N\n  act-N\n")?;
-    Ok(0)
-}
-
-fn list(names: impl IntoIterator<Item = impl ToString>) -> anyhow::Result<u8> {
-    for name in names {
-        print(&format!("{}\n", name.to_string()))?;
-    }
-    Ok(0)
 }

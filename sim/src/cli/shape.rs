@@ -36,7 +36,7 @@ pub(super) struct Shape {
     #[arg(long)]
     fault: Vec<Fault>,
     /// What the user got wrong; `cargo sim mistakes` lists them
-    #[arg(long)]
+    #[arg(long, hide_possible_values = true)]
     mistake: Option<Mistake>,
 }
 

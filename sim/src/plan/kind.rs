@@ -51,7 +51,8 @@ impl Nature {
     }
 }
 
-/// Declares the kinds, the list of them, and what is true of each, from one row per kind: none can be forgotten in one of them.
+/// Declares the kinds, the list of them, and what is said and true of each, from one row per kind: none can be forgotten in one
+/// of them.
 macro_rules! fault_kinds {
     (
         $($(#[doc = $doc:literal])+ $name:ident: $nature:expr,)+
@@ -72,6 +73,15 @@ macro_rules! fault_kinds {
             pub fn all() -> Vec<Self> {
                 let on_a_link = Link::ALL.into_iter().flat_map(|link| [$(Self::$link_name(link),)+]);
                 Self::SIMPLE.iter().copied().chain(on_a_link).collect()
+            }
+
+            /// What it does, as it is told to a person.
+            pub fn meaning(self) -> &'static str {
+                let doc = match self {
+                    $(Self::$name => concat!($($doc),+),)+
+                    $(Self::$link_name(_) => concat!($($link_doc),+),)+
+                };
+                doc.trim().trim_end_matches('.')
             }
 
             fn nature(self) -> Nature {
@@ -125,7 +135,7 @@ fault_kinds! {
     DeleteTarget: at_once().repeats_outputs(),
     /// Somebody deletes the source pod without waiting for its end: its process goes on until its kubelet hears of it.
     ForceDeleteSource: at_once().repeats_outputs(),
-    /// Somebody deletes the shadow pod so.
+    /// Somebody deletes the shadow pod without waiting for its end.
     ForceDeleteTarget: at_once().repeats_outputs(),
     /// The user deletes the migration.
     Cancel: at_once(),
@@ -184,7 +194,7 @@ fault_kinds! {
     DeleteReplayQueue: at_once().leaves_a_gap(),
     /// Somebody deletes the source's control queue, with the commands in it.
     DeleteSourceControl: at_once(),
-    /// Somebody deletes the target's.
+    /// Somebody deletes the target's control queue, with the commands in it.
     DeleteTargetControl: at_once(),
 
     /// A checkpoint fails.
@@ -230,9 +240,9 @@ fault_kinds! {
     Hold(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
     /// Nothing passes, and what was under way is lost.
     Partition(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
-    /// The same towards the second party only.
+    /// Nothing passes towards the second party, and what was under way to it is lost.
     PartitionTo(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
-    /// The same from the second party only.
+    /// Nothing passes from the second party, and what was under way from it is lost.
     PartitionFrom(link): lasts(5_000).repeats_outputs_if(link.is_of_the_workload()),
     /// Every segment takes 150 ms.
     Slow(_link): lasts(5_000),

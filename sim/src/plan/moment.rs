@@ -1,3 +1,4 @@
+use clap::ValueEnum;
 use ms2m::api::{HandoverStatus, Phase, StatefulMigrationStatus};
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +25,16 @@ fn is_first(round: &u32) -> bool {
 }
 
 /// A point that a migration passes, as its status tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
+#[value(rename_all = "camelCase")]
 pub enum Step {
     /// The migration is asked for.
     Asked,
     /// The phase is entered.
+    #[value(skip)]
     Phase(Phase),
-    /// `R` is bound; `SYNC` is not sent yet.
+    /// The replay queue is bound; `SYNC` is not sent yet.
     Bound,
     /// `SYNC` is sent.
     SyncSent,
@@ -55,19 +58,21 @@ pub enum Step {
     Routed,
     /// The source is gone.
     SourceGone,
-    /// `R` has lost its bindings.
+    /// The replay queue has lost its bindings.
     Unbound,
-    /// `R` is deleted.
+    /// The replay queue is deleted.
     ReplayDeleted,
     /// `RESUME` is sent.
     ResumeSent,
     /// The migration has ended, however.
     Over,
     /// The operator has written so many times to the API server, since the migration was asked for.
+    #[value(skip)]
     Write(u32),
     /// The operator has acted so many times at the broker, since the migration was asked for: declared, bound, unbound, purged
     /// or deleted a queue, or published. To look, to read, to ack and to open a channel are none, so that nothing that is done
     /// again and again while it waits shifts the numbers. It counts when it arrives, whatever comes of it.
+    #[value(skip)]
     Act(u32),
 }
 

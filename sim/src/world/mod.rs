@@ -48,7 +48,7 @@ pub use counter::{CounterMemory, CounterProgram};
 pub use drive::{Tracing, run};
 pub use images::CheckpointImage;
 pub use machines::{Ailment, Container, Machines, State};
-pub use mistake::{Mistake, UnknownMistake};
+pub use mistake::Mistake;
 pub use names::Names;
 pub use operator::SkewedClock;
 pub use oracle::Oracle;
