@@ -118,6 +118,11 @@ fn has_switched(status: &StatefulMigrationStatus) -> bool {
     status.handover.as_ref().is_some_and(|handover| handover.switched_at.is_some())
 }
 
+fn has_replay_queue(cluster: &Cluster, status: &StatefulMigrationStatus) -> bool {
+    let name = status.mirror.as_ref().map(|mirror| mirror.replay_queue.as_str());
+    cluster.broker.queues().iter().any(|queue| Some(queue.name.as_str()) == name)
+}
+
 fn session(status: &StatefulMigrationStatus) -> Option<String> {
     status.target.as_ref()?.session.clone()
 }
@@ -235,7 +240,8 @@ impl Oracle {
     ) {
         // The source goes because the target has taken over, and nobody can know that the target has died since; it is made again
         // from the image and the replay queue, if nobody else has deleted that.
-        if self.fates.owner_died && self.permits.may_lose_the_replay_queue() {
+        let was_deleted = || self.permits.may_lose_the_replay_queue() && !has_replay_queue(cluster, status);
+        if self.fates.owner_died && was_deleted() {
             return;
         }
         let mut waiting: BTreeSet<_> = cluster.broker.identities(&self.names.queue()).into_iter().collect();
