@@ -105,6 +105,8 @@ seeded_bugs! {
     WorkUnelected,
     /// An operator that has lost the Lease works on.
     KeepLostLease,
+    /// A migration begins though another one has its pod in hand.
+    IgnoreRivals,
     /// A session that another process began goes on as if it were the old one.
     KeepOldSession,
 

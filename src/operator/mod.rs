@@ -25,6 +25,7 @@ mod observe;
 mod phase_changes;
 mod preflight;
 mod reconcile;
+mod rivalry;
 mod seeded;
 mod session;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{context::Context, preflight, session::Session};
+use super::{context::Context, preflight, rivalry, session::Session};
 use crate::{
     api::{Binding, StatefulMigration, StatefulMigrationStatus},
     broker::FactsSource,
@@ -35,8 +35,20 @@ pub(super) async fn observe(
     // Before everything else: whoever sent a reply that is taken now must be visible in what is looked at after it.
     let replies = session.as_ref().map(|session| session.replies()).unwrap_or_default();
     let view = View { context, object, migration, status: &status, session: session.as_deref() };
-    let (preflight, source, shadow, transfer_job, cleanup_job, primary, replay, replay_end, bindings) = tokio::join!(
+    let (
+        preflight,
+        rivalry,
+        source,
+        shadow,
+        transfer_job,
+        cleanup_job,
+        primary,
+        replay,
+        replay_end,
+        bindings,
+    ) = tokio::join!(
         when(needs.preflight, preflight::preflight(context, object, migration)),
+        when_known(needs.rivalry, rivalry::look(context, object, migration)),
         when_known(needs.source, view.pod(&object.spec.source_pod)),
         when_known(needs.shadow, view.shadow()),
         when_known(needs.transfer_job, view.job(names::transfer_job(&migration.uid), ROLE_TRANSFER)),
@@ -47,6 +59,7 @@ pub(super) async fn observe(
         when_known(needs.bindings, view.bindings()),
     );
     let blind = !heard
+        || (needs.rivalry && rivalry.is_none())
         || (needs.source && source.is_none())
         || (needs.shadow && shadow.is_none())
         || (needs.replay && replay.is_none());
@@ -55,6 +68,7 @@ pub(super) async fn observe(
         generation: object.metadata.generation,
         fresh_nonce: context.entropy.token(),
         preflight,
+        rivalry,
         source,
         shadow,
         transfer_job,

@@ -2,21 +2,21 @@
 
 use futures::future;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
-use kube::{Api, Resource as _, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt as _};
 use ms2m_app::contract::control_queue;
 
-use super::{context::Context, session};
+use super::{context::Context, rivalry, session};
 use crate::{
-    api::{FINALIZER, Phase, StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
+    api::{StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
     broker::{FactsSource, preflight as queue_check},
     kubernetes::{
         MigrationRef,
         access::{self, NEEDED, NODE_CHECKPOINT, NODE_PROXY, Right},
         failure::failure,
         kubelet::Way,
-        migrations, nodes, pod_view, pods,
+        nodes, pod_view, pods,
     },
-    protocol::{Finding, PodView, Preflight, names},
+    protocol::{Finding, PodView, Preflight, Rivalry, names},
 };
 
 /// What the checks found.
@@ -213,13 +213,13 @@ impl Checks<'_> {
     }
 
     async fn others(&self) -> Option<Finding> {
-        let all = migrations::api(&self.context.client, &self.migration.namespace);
-        match all.list(&ListParams::default()).await {
-            Ok(all) => rival(self.object, &all.items).map(|other| {
-                let message =
-                    format!("migration {other} moves pod {} already: wait for its end", self.spec.source_pod);
-                finding(reason::SOURCE_BUSY, message)
-            }),
+        match rivalry::of(self.context, self.object, self.migration).await {
+            Ok(Rivalry::Alone) => None,
+            Ok(Rivalry::Waits(other) | Rivalry::GivesWay(other)) => {
+                let pod = &self.spec.source_pod;
+                let message = format!("migration {other} moves pod {pod}: wait for its end");
+                Some(finding(reason::SOURCE_BUSY, message))
+            }
             Err(error) => Some(cannot_look("looking at other migrations", &error)),
         }
     }
@@ -302,27 +302,4 @@ fn target_by_labels(nodes: &[nodes::NodeFacts], source_node: &str) -> Result<Str
             "every node with the labels of spec.target.nodeSelector is the source's, not ready, or cordoned";
         finding(reason::TARGET_UNSUITABLE, message.to_owned())
     })
-}
-
-/// Another migration that has a pod of this one in its hands. Of two that have not begun, the older goes first.
-fn rival(own: &StatefulMigration, all: &[StatefulMigration]) -> Option<String> {
-    let pods = |migration: &StatefulMigration| {
-        [migration.spec.source_pod.clone(), names::shadow_pod(&migration.spec.source_pod)]
-    };
-    let age = |migration: &StatefulMigration| {
-        (migration.meta().creation_timestamp.as_ref().map(|time| time.0), migration.uid())
-    };
-    let phase = |migration: &StatefulMigration| {
-        migration.status.as_ref().map(|status| status.phase).unwrap_or_default()
-    };
-    let ours = pods(own);
-    let goes_first = |other: &&StatefulMigration| {
-        let begun = phase(other) != Phase::Pending;
-        other.uid() != own.uid()
-            && !phase(other).is_terminal()
-            && other.finalizers().iter().any(|name| name == FINALIZER)
-            && pods(other).iter().any(|pod| ours.contains(pod))
-            && (begun || age(other) < age(own))
-    };
-    all.iter().filter(goes_first).map(ResourceExt::name_any).min()
 }

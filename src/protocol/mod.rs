@@ -7,6 +7,7 @@
 //!   decide       replies and outcomes are taken in, then the phase's step runs
 //!   phase/       one file per phase
 //!   cutoff       when to stop waiting for the target
+//!   rivalry      which of several migrations of one pod goes first
 //! ```
 
 pub mod cutoff;
@@ -22,6 +23,7 @@ mod observation;
 mod outcomes;
 mod phase;
 mod replies;
+mod rivalry;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -37,3 +39,4 @@ pub use observation::{
     EffectOutcome, Finding, JobView, Observation, PendingReply, PodFacts, PodView, Preflight, QueueView,
 };
 pub use phase::checkpoint_timeout;
+pub use rivalry::{Contender, Rivalry, Stage};

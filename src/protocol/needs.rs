@@ -7,6 +7,8 @@ use crate::api::{Phase, StatefulMigrationStatus};
 pub struct Needs {
     /// [`Observation::preflight`](super::Observation::preflight).
     pub preflight: bool,
+    /// [`Observation::rivalry`](super::Observation::rivalry).
+    pub rivalry: bool,
     /// [`Observation::source`](super::Observation::source).
     pub source: bool,
     /// [`Observation::shadow`](super::Observation::shadow).
@@ -31,7 +33,10 @@ pub struct Needs {
 pub fn needs(status: &StatefulMigrationStatus) -> Needs {
     let mut needs = Needs { source: true, replies: status.source.is_some(), ..Default::default() };
     match status.phase {
-        Phase::Pending => needs.preflight = status.source.is_none(),
+        Phase::Pending => {
+            needs.preflight = status.source.is_none();
+            needs.rivalry = status.source.is_some();
+        }
         Phase::Mirroring => {
             needs.replay = true;
             needs.bindings = true;

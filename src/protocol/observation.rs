@@ -1,6 +1,6 @@
 use ms2m_app::contract::Reply;
 
-use super::{Effect, EffectFailure, EffectReport};
+use super::{Effect, EffectFailure, EffectReport, Rivalry};
 use crate::api::Binding;
 
 /// What is the case, as far as it could be seen just now.
@@ -16,6 +16,8 @@ pub struct Observation {
     pub fresh_nonce: String,
     /// The checks before the start; gathered in `Pending` only.
     pub preflight: Option<Preflight>,
+    /// The other migrations, between the checks and the start; `None` when they could not be looked at.
+    pub rivalry: Option<Rivalry>,
     /// The source pod, by the name in the spec; `None` when it could not be looked at.
     pub source: Option<PodView>,
     /// The shadow pod; `None` when it could not be looked at.

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -44,7 +44,8 @@ pub(super) struct Broker {
     pub(super) management_requests: u64,
     /// How long after its confirm a binding is in force.
     pub(super) binding_delay: Option<Duration>,
-    pub(super) refused_consumers: BTreeMap<String, u64>,
+    /// By queue, who was refused as a consumer because another has it, and who has it; as their clients are named.
+    pub(super) refused_consumers: BTreeMap<String, BTreeSet<(String, String)>>,
     /// When streams can be read again after a restart.
     pub(super) streams_back_at: Duration,
 }
@@ -127,6 +128,16 @@ impl Broker {
     pub(super) fn named(&self, name: &str) -> Vec<u64> {
         let named = self.clients.iter().filter(|(_, client)| client.name == name);
         named.map(|(client, _)| *client).collect()
+    }
+
+    /// Notes that a queue has another consumer.
+    pub(super) fn note_refusal(&mut self, client: u64, queue: &str) {
+        let consumers = self.queues.get(queue).into_iter().flat_map(|queue| &queue.consumers);
+        let holders: Vec<u64> = consumers.map(|consumer| consumer.connection).collect();
+        let refused = self.client_name(client);
+        let pairs = holders.into_iter().map(|holder| (refused.clone(), self.client_name(holder)));
+        let pairs: Vec<(String, String)> = pairs.collect();
+        self.refused_consumers.entry(queue.to_owned()).or_default().extend(pairs);
     }
 
     /// A connection's channels, but for those that the broker is closing.

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -133,9 +134,9 @@ impl SharedBroker {
         is_there
     }
 
-    /// How often a consumer of a queue was refused, because another has it.
-    pub fn refused_consumers(&self, queue: &str) -> u64 {
-        self.lock().refused_consumers.get(queue).copied().unwrap_or_default()
+    /// Who was refused as a consumer of a queue, and who had it; as their connections are named.
+    pub fn refused_consumers(&self, queue: &str) -> BTreeSet<(String, String)> {
+        self.lock().refused_consumers.get(queue).cloned().unwrap_or_default()
     }
 
     /// Every control message so far.

@@ -68,9 +68,14 @@ impl Scenario {
                 workload.shape = shape(&mut shapes);
             }
         }
+        let mut hurries = generator(seed, 12);
+        for workload in &mut workloads {
+            workload.hurry_ms =
+                hurry(&mut hurries).filter(|_| workload.rounds == 1 && workload.owner.is_none());
+        }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {
-            (workloads[0].rounds, workloads[0].owner) = (1, None);
+            (workloads[0].rounds, workloads[0].hurry_ms, workloads[0].owner) = (1, None, None);
             workloads[0].shape = Shape::default();
         }
         Self {
@@ -127,6 +132,7 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         delay_ms: rng.u64(..=4_000),
         // What an earlier migration left behind, in a process or a queue, shows only in a later one.
         rounds: if count > 4 { 1 } else { *choose(rng, &[1, 1, 1, 1, 1, 1, 2, 2, 3]) },
+        hurry_ms: None,
         owner: None,
         toleration_s: None,
         shape: Shape::default(),
@@ -143,7 +149,12 @@ fn owner(rng: &mut Rng) -> Option<Owner> {
     }
 }
 
-/// As seldom, for the same reason.
+/// How soon after a migration somebody asks for another one of the same pod, who does not wait for its end.
+fn hurry(rng: &mut Rng) -> Option<u64> {
+    (rng.u8(..8) == 0).then(|| spread_ms(rng, 1_000, 30_000))
+}
+
+/// As seldom as an owner, for the same reason.
 fn mistake(rng: &mut Rng) -> Option<Mistake> {
     (rng.u8(..16) == 0).then(|| *choose(rng, &Mistake::ALL))
 }

@@ -77,7 +77,8 @@ impl Scenario {
             return Err(format!("a latency of {} µs: it must be {least} to {most}", self.latency_us_max));
         }
         let is_single = |workload: &Workload| {
-            workload.rounds == 1 && workload.owner.is_none() && workload.shape.is_usual()
+            let is_moved_once = workload.rounds == 1 && workload.hurry_ms.is_none();
+            is_moved_once && workload.owner.is_none() && workload.shape.is_usual()
         };
         if self.mistake.is_some() && !(self.workloads.len() == 1 && self.workloads.iter().all(is_single)) {
             return Err(

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use ms2m::api::OnDeadline;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Workload {
     /// How many times it is migrated, one after the other: there, back, and so on.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub rounds: u32,
+    /// How long after its only migration somebody asks for another one of the same pod, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hurry_ms: Option<u64>,
     /// What looks after its pod, where that is no bare one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
@@ -56,6 +59,9 @@ pub enum Owner {
 
 /// How often a workload may be migrated: the shadow's name grows with each.
 const ROUNDS_MAX: u32 = 4;
+
+/// The creation of an object is known to the second: which of two is the older is clear.
+const HURRY_MS: RangeInclusive<u64> = 1_000..=60_000;
 
 /// A day: longer than any phase takes.
 const DEADLINE_MS_MAX: u64 = 86_400_000;
@@ -153,6 +159,7 @@ impl Default for Workload {
             padding: 0,
             delay_ms: 0,
             rounds: 1,
+            hurry_ms: None,
             owner: None,
             toleration_s: None,
             shape: Shape::default(),
@@ -174,6 +181,15 @@ impl Workload {
         }
         if !(1..=ROUNDS_MAX).contains(&self.rounds) {
             return Err(format!("{} rounds: there must be 1 to {ROUNDS_MAX}", self.rounds));
+        }
+        if let Some(hurry_ms) = self.hurry_ms {
+            if !HURRY_MS.contains(&hurry_ms) {
+                let (least, most) = HURRY_MS.into_inner();
+                return Err(format!("a hurry of {hurry_ms} ms: it must be {least} to {most}"));
+            }
+            if self.rounds != 1 || self.owner.is_some() {
+                return Err("a hurry is for a bare pod that is moved once".to_owned());
+            }
         }
         if self.knobs.phases().into_iter().any(|phase_ms| phase_ms > DEADLINE_MS_MAX) {
             return Err(format!("a phase may take at most {DEADLINE_MS_MAX} ms"));

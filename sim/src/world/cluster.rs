@@ -120,6 +120,11 @@ impl Cluster {
         pods.first().map_or_else(|| names.source(), |pod| text(pod, "name"))
     }
 
+    /// A migration's object, if it is there.
+    pub(super) fn migration(&self, names: Names) -> Option<Value> {
+        self.api.get("migration.ms2m.io", "statefulmigrations", objects::NAMESPACE, &names.migration())
+    }
+
     /// Which operator works, as the Lease says.
     pub fn leader(&self) -> Option<String> {
         let lease = self.api.get("coordination.k8s.io", "leases", objects::NAMESPACE, LEASE)?;

@@ -87,7 +87,7 @@ pub(super) struct Drive {
     pub(super) parties: Vec<Party>,
     pub(super) strikes: Strikes,
     pub(super) reached: Reached,
-    isolation: Isolation,
+    pub(super) isolation: Isolation,
     timeline: Timeline,
     samples: Vec<Sample>,
     expired_watches: u64,
@@ -211,6 +211,7 @@ impl Drive {
                 return;
             }
         }
+        self.broke(sim, "Converges", "what the operator watches changes without end".to_owned());
     }
 
     /// The versions of what belongs to migrations and others change, such as the kubelet of a node that is back: to look then is
@@ -313,9 +314,7 @@ impl Drive {
         let outputs = self.cluster.broker.identities(&party.names.results());
         let once: std::collections::BTreeSet<_> = outputs.iter().collect();
         self.reached.reach_if(once.len() < outputs.len(), "output emitted again");
-        let refused = self.cluster.broker.refused_consumers(&party.names.queue()) > 0;
-        let handed = party.status.handover.is_some();
-        self.reached.reach_if(refused && handed, "zombie refused by the broker");
+        self.reached.reach_if(party.zombie_was_refused(&self.cluster), "zombie refused by the broker");
         self.reached.reach_if(party.stale_commands(&self.cluster), "stale command ignored");
         let completed = party.status.phase == Phase::Completed;
         let kept = completed && party.workload.knobs.retain_checkpoint;
@@ -428,6 +427,7 @@ impl Drive {
         if let Some(message) = strangers.into_iter().next() {
             self.broke_isolation(sim, message);
         }
+        self.look_at_the_hurried(sim);
     }
 
     /// Whether another operator works than before; the Lease may be nobody's in between.
@@ -444,7 +444,7 @@ impl Drive {
     }
 
     /// The first time tells.
-    fn broke_isolation(&mut self, sim: &Sim<'_>, message: String) {
+    pub(super) fn broke_isolation(&mut self, sim: &Sim<'_>, message: String) {
         if self.verdict.violations.iter().all(|known| known.invariant != "Isolation") {
             self.broke(sim, "Isolation", message);
         }

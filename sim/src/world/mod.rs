@@ -23,6 +23,7 @@ mod drive;
 mod evictions;
 mod freezer;
 mod history;
+mod hurry;
 mod images;
 mod machines;
 mod mistake;

@@ -1,7 +1,7 @@
 use ms2m::api::StatefulMigrationStatus;
 use std::time::Duration;
 
-use super::{Cluster, Names, Oracle, objects, oracle};
+use super::{Cluster, Names, Oracle, hurry::Hurried, oracle};
 use crate::{
     plan::{Counts, Fault, Workload},
     report::{Belief, MigrationReport, WorkloadReport},
@@ -25,6 +25,8 @@ pub(super) struct Party {
     pub(super) sessions_after_point_of_no_return: u32,
     /// How the workload's migrations before this one went.
     pub(super) earlier: Vec<MigrationReport>,
+    /// Another migration of the same pod, asked for meanwhile.
+    pub(super) hurried: Option<Hurried>,
 }
 
 impl Party {
@@ -41,12 +43,14 @@ impl Party {
             gone: false,
             sessions_after_point_of_no_return: 0,
             earlier: Vec::new(),
+            hurried: None,
         }
     }
 
     /// Nothing more will happen to it.
     pub(super) fn is_over(&self) -> bool {
-        self.asked.is_some() && if self.cancelled { self.gone } else { self.status.phase.is_terminal() }
+        let is_over = if self.cancelled { self.gone } else { self.status.phase.is_terminal() };
+        self.asked.is_some() && is_over && self.hurried.as_ref().is_none_or(Hurried::is_over)
     }
 
     pub(super) fn source(&self, cluster: &Cluster) -> Option<String> {
@@ -78,6 +82,14 @@ impl Party {
             oracle::memory(container)
                 .is_some_and(|memory| memory.cell().look(|ram| ram.stats().stale_commands > 0))
         })
+    }
+
+    /// Whether the source asked for the queue when the target had it; connections of the application are named by their pod's UID.
+    pub(super) fn zombie_was_refused(&self, cluster: &Cluster) -> bool {
+        let (Some(source), Some(target)) = (&self.status.source, &self.status.target) else { return false };
+        let is_target = |pod: &String| target.uid.as_ref() == Some(pod) || target.retired.contains(pod);
+        let refused = cluster.broker.refused_consumers(&self.names.queue());
+        refused.iter().any(|(refused, holder)| *refused == source.uid && is_target(holder))
     }
 
     pub(super) fn conclude(&mut self, cluster: &Cluster, at: Duration) -> WorkloadReport {
@@ -138,11 +150,6 @@ impl Party {
     }
 
     pub(super) fn object(&self, cluster: &Cluster) -> Option<serde_json::Value> {
-        cluster.api.get(
-            "migration.ms2m.io",
-            "statefulmigrations",
-            objects::NAMESPACE,
-            &self.names.migration(),
-        )
+        cluster.migration(self.names)
     }
 }

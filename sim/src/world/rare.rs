@@ -8,6 +8,8 @@ use ms2m::{
     protocol::table,
 };
 
+use crate::plan::FaultKind;
+
 /// Reasons for which a migration is rolled back or fails.
 const REASONS: [&str; 15] = [
     reason::SOURCE_HAS_OWNER,
@@ -40,7 +42,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 36] = [
+const OTHERS: [&str; 38] = [
     "completed",
     "rolled back",
     "failed",
@@ -65,6 +67,8 @@ const OTHERS: [&str; 36] = [
     "checkpoint left behind, and said so",
     "image kept by policy",
     "moved on, or back",
+    WAITED,
+    HAD_ITS_TURN,
     TAKEN_OVER,
     MADE_WAY,
     "status written in conflict",
@@ -78,6 +82,11 @@ const OTHERS: [&str; 36] = [
     PUSHED_OVER_BLOBS,
     KILLED_PUSHING,
 ];
+
+/// Two migrations of one pod: the second waits for the first.
+pub(super) const WAITED: &str = "second migration of a pod waited for the first";
+/// And has its turn when the first has left the pod where it was.
+pub(super) const HAD_ITS_TURN: &str = "second migration of a pod had its turn after the first";
 
 /// The Lease has another holder, and a migration is under way.
 pub(super) const TAKEN_OVER: &str = "taken over by another operator";
@@ -107,8 +116,14 @@ pub fn points() -> BTreeSet<String> {
     }
     all.extend(DEADLINES.map(|phase| format!("deadline exceeded in {phase:?}")));
     all.extend(REASONS.map(|reason| format!("ended by {reason}")));
+    all.extend(FaultKind::all().into_iter().map(struck_by));
     all.extend(CUTOFFS.map(|(_, point)| point.to_owned()));
     all
+}
+
+/// Of every kind of fault, that one found something to strike.
+pub(super) fn struck_by(kind: FaultKind) -> String {
+    format!("struck by {kind}")
 }
 
 /// The phases in which something is still to be done.

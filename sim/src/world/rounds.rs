@@ -5,7 +5,7 @@ use std::time::Duration;
 use ms2m::api::{Phase, StatefulMigrationStatus};
 use turmoil::Sim;
 
-use super::{Mistake, drive::Drive, objects, party::Party};
+use super::{Mistake, drive::Drive, hurry::Hurried, objects, party::Party};
 use crate::report::Lane;
 
 impl Drive {
@@ -29,13 +29,16 @@ impl Drive {
         };
         let text = format!("{} asked for", party.names.migration());
         self.cluster.create(migration);
-        self.parties[index].asked = Some(self.cluster.counts());
+        let party = &mut self.parties[index];
+        party.asked = Some(self.cluster.counts());
+        let hurry = party.workload.hurry_ms.map(Duration::from_millis);
+        party.hurried = hurry.map(|after| Hurried::after(party.names, sim.elapsed() + after));
         self.note(sim, Lane::Run, text);
     }
 
     /// Where a migration is over and its workload is to be moved again, begins with that. True when one has begun.
     pub(super) fn go_on(&mut self, sim: &Sim<'_>) -> bool {
-        let mut began = false;
+        let mut began = self.hurry(sim);
         for index in 0..self.parties.len() {
             if self.parties[index].goes_on(&self.cluster) {
                 self.reach_at_the_end_of(index);
@@ -63,13 +66,14 @@ impl Party {
         more && self.is_over() && lives()
     }
 
-    fn next_round(&mut self, cluster: &super::Cluster, at: Duration) {
+    pub(super) fn next_round(&mut self, cluster: &super::Cluster, at: Duration) {
         let names = self.names.next(self.status.phase == Phase::Completed);
         self.oracle.next_round(cluster, &self.status, names, at);
         self.earlier.push(self.report());
         self.names = names;
         self.status = StatefulMigrationStatus::default();
-        self.asked = None;
+        self.hurried = None;
+        self.asked = Some(cluster.counts());
         self.uid.clear();
         (self.cancelled, self.gone) = (false, false);
         self.sessions_after_point_of_no_return = 0;

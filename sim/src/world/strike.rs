@@ -14,7 +14,7 @@ use turmoil::Sim;
 use processes::thaw;
 
 use super::{
-    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, registry_host,
+    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, rare, registry_host,
     routes::Routes,
 };
 use crate::{
@@ -160,6 +160,7 @@ impl Drive {
         self.strikes.history.push(struck);
         self.strikes.last = at;
         let Some(undo) = undo else { return };
+        self.reached.reach(rare::struck_by(fault.kind));
         for (index, party) in self.parties.iter_mut().enumerate() {
             if fault.kind.strikes_everybody() || index == fault.at.workload {
                 party.oracle.permits(fault.kind);

@@ -5,7 +5,7 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect};
 use crate::{
     api::{ConditionStatus, MirrorStatus, NUMBER_MAX, Phase, SourceStatus, TargetStatus, condition, reason},
-    protocol::{Finding, PodView, draft::RETRY, names},
+    protocol::{Finding, PodView, Rivalry, draft::RETRY, names},
 };
 
 /// Everything is checked; then the source is asked who it is.
@@ -96,6 +96,9 @@ fn probe(draft: &mut Draft<'_>) {
             draft.wake_after(RETRY);
             return;
         };
+        if !goes_first(draft) {
+            return;
+        }
         if !probed.sequenced {
             let message = "messages carry no x-ms2m-seq: duplicates are detected, gaps are not";
             draft.degraded(reason::MESSAGES_UNSEQUENCED, message.to_owned());
@@ -113,6 +116,25 @@ fn probe(draft: &mut Draft<'_>) {
         draft.emit(Effect::DeclareReplies);
         draft.command(&source_uid, 0, CommandBody::Probe);
     }
+}
+
+/// Whether no other migration has the pod in hand, or is about to: the record of the checks is written, so whoever looks later
+/// sees it.
+fn goes_first(draft: &mut Draft<'_>) -> bool {
+    let busy = |other: &str, what: &str| format!("migration {other} moves the same pod, and {what}");
+    match &draft.seen.rivalry {
+        Some(Rivalry::Alone) => return true,
+        Some(Rivalry::GivesWay(other)) => {
+            draft.abort(reason::SOURCE_BUSY, busy(other, "goes first: try again when it is over"));
+        }
+        Some(Rivalry::Waits(other)) => {
+            let message = busy(other, "is waited for");
+            draft.set_condition(condition::READY, ConditionStatus::False, reason::SOURCE_BUSY, message);
+            draft.wake_after(RETRY);
+        }
+        None => draft.wake_after(RETRY),
+    }
+    false
 }
 
 /// The next epoch, if a status can say it.

@@ -13,7 +13,7 @@ use crate::{
     api::{Binding, StatefulMigrationStatus},
     protocol::{
         EffectFailure, EffectOutcome, EffectReport, JobView, Migration, Observation, PendingReply, PodFacts,
-        PodView, Preflight, QueueView, decide, table,
+        PodView, Preflight, QueueView, Rivalry, decide, table,
     },
 };
 
@@ -125,6 +125,12 @@ fn observation() -> impl Strategy<Value = (Observation, i64, u8)> {
                 deletion_requested: ms % 17 == 0,
                 fresh_nonce: "nonce".into(),
                 preflight: Some(Preflight { container: "c".into(), ..Default::default() }),
+                rivalry: match ms % 5 {
+                    0 => None,
+                    1 => Some(Rivalry::Waits("other".into())),
+                    2 => Some(Rivalry::GivesWay("other".into())),
+                    _ => Some(Rivalry::Alone),
+                },
                 source,
                 shadow,
                 transfer_job,

@@ -9,7 +9,7 @@ use crate::{
     api::{Binding, reason},
     protocol::{
         Effect, EffectFailure, EffectReport, JobView, Observation, PendingReply, PodFacts, PodView,
-        Preflight, QueueView,
+        Preflight, QueueView, Rivalry,
     },
 };
 
@@ -153,6 +153,7 @@ impl World {
                 bindings: bindings.clone(),
                 ..Default::default()
             }),
+            rivalry: Some(Rivalry::Alone),
             source: view(&self.source, self.source_labelled),
             shadow: view(&self.shadow, true),
             transfer_job: Some(self.transfer_job.clone().unwrap_or(JobView::Absent)),

@@ -125,7 +125,7 @@ impl Session {
         let taken = queue.consumers.iter().any(|other| other.exclusive);
         let is_shared = !queue.consumers.is_empty() || queue.settings.single_active;
         if queue.kind() == Kind::Classic && (taken || (consume.exclusive && is_shared)) {
-            *broker.refused_consumers.entry(name.to_owned()).or_default() += 1;
+            broker.note_refusal(self.client, name);
             return Err(Exception::new(
                 403,
                 format!("ACCESS_REFUSED - queue '{name}' in vhost '/' in exclusive use"),
