@@ -122,6 +122,8 @@ impl<'a> Draft<'a> {
     /// Ends the migration.
     pub(super) fn end(&mut self, result: Phase, reason: &str, message: String) {
         self.enter(result);
+        // What the phase had asked for until then would be done after the end, and nobody would see what becomes of it.
+        self.effects.clear();
         let started = self.status.phase_transitions.first().map_or(self.now, |first| first.at);
         let total = Span::from(self.since(started));
         self.status.outcome =

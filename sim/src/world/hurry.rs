@@ -103,8 +103,11 @@ impl Drive {
 }
 
 impl Party {
-    /// Whether the first migration is over and has left the pod where it was.
+    /// Whether the first migration is over and has undone what it had done: the pod is where it was, or the one that its kubelet
+    /// made of it when its process had died.
     fn makes_way(&self) -> bool {
-        self.status.phase == Phase::RolledBack || (self.gone && !self.status.phase.is_terminal())
+        let status = &self.status;
+        let is_undone = status.phase_transitions.iter().any(|entered| entered.phase == Phase::RollingBack);
+        if status.phase.is_terminal() { is_undone } else { self.gone }
     }
 }

@@ -378,6 +378,26 @@ fn a_migration_does_not_fail_while_a_source_that_says_nothing_may_have_its_ram()
     assert_eq!(decided(true, &PodView::Absent).status.phase, Phase::Failed, "it is known to be gone");
 }
 
+#[test]
+fn a_migration_that_ends_asks_for_nothing_more() {
+    let now = "2026-01-01T00:01:00Z".parse::<jiff::Timestamp>().unwrap();
+    let (spec, status) = (spec(), stranded(false));
+    let ended = PodFacts { uid: "t".into(), ended: true, ..Default::default() };
+    let decided = |replay: QueueView| {
+        let seen = Observation {
+            source: Some(PodView::Absent),
+            shadow: Some(PodView::Present(ended.clone())),
+            replay: Some(replay),
+            ..Default::default()
+        };
+        decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now)
+    };
+    let goes_on = decided(QueueView::Present { consumers: 0 });
+    assert_eq!(goes_on.effects, [Effect::DeleteShadow { uid: "t".into() }]);
+    let failed = decided(QueueView::Absent);
+    assert_eq!((failed.status.phase, failed.effects), (Phase::Failed, Vec::new()));
+}
+
 /// An operator that was cut off after it decided to go back has asked for nothing, however long ago that was.
 #[test]
 fn a_source_has_its_ten_seconds_from_when_it_was_asked() {

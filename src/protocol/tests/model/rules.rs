@@ -52,6 +52,11 @@ impl Turn<'_> {
         self.gaps()?;
         self.patience()?;
         self.ends_what_is_over()?;
+        let last = |effect: &Effect| *effect == Effect::RemoveFinalizer;
+        prop_assert!(
+            !status.phase.is_terminal() || effects.iter().all(last),
+            "it asks for something at its end"
+        );
         self.replaces_what_ended()?;
         self.speaks_with_the_newest()?;
         for (index, effect) in effects.iter().enumerate() {
