@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::script::spec;
 use crate::{
-    api::{Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus, reason},
+    api::{Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, reason},
     protocol::{
         Effect, EffectFailure, EffectOutcome, Finding, JobView, Migration, Observation, PodFacts, PodView,
         Preflight, decide,
@@ -96,4 +96,34 @@ fn a_checkpoint_that_nobody_heard_of_is_waited_for_before_the_archives_are_delet
     // The kubelet is given the three minutes of the deadline, from the first of the two.
     assert!(!cleans(&turn(184, None)));
     assert!(cleans(&turn(185, None)));
+}
+
+#[test]
+fn a_deadline_that_passes_while_a_shadow_cannot_start_says_what_keeps_it() {
+    let begun = Timestamp::UNIX_EPOCH;
+    let spec = spec();
+    let runs = PodFacts { uid: "s".into(), running: true, ..Default::default() };
+    let status = StatefulMigrationStatus {
+        phase: Phase::Restoring,
+        phase_transitions: vec![PhaseTransition { phase: Phase::Restoring, at: begun }],
+        source: Some(SourceStatus { uid: "s".into(), ..Default::default() }),
+        target: Some(TargetStatus { uid: Some("t".into()), incarnations: 1, ..Default::default() }),
+        ..Default::default()
+    };
+    let message = |trouble: &str, seconds: i64| {
+        let shadow = PodFacts { uid: "t".into(), trouble: trouble.into(), ..Default::default() };
+        let seen = Observation {
+            source: Some(PodView::Present(runs.clone())),
+            shadow: Some(PodView::Present(shadow)),
+            ..Default::default()
+        };
+        let now = begun + jiff::SignedDuration::from_secs(seconds);
+        let decided = decide(&Migration { uid: "m", spec: &spec, status: &status }, &seen, now);
+        decided.status.abort.map(|abort| abort.message)
+    };
+    let took = "Restoring took longer than 180s".to_owned();
+    assert_eq!(message("ErrImagePull: no such host", 179), None);
+    assert_eq!(message("", 180), Some(took.clone()));
+    let why = "; the shadow pod says: ErrImagePull: no such host";
+    assert_eq!(message("ErrImagePull: no such host", 180), Some(took + why));
 }
