@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{Lane, Verdict};
+use super::{Lane, MigrationReport, Verdict, WorkloadReport};
 
 /// How a report is written for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,33 +33,41 @@ pub fn render(verdict: &Verdict, style: Style) -> String {
     out
 }
 
-/// How it went, in numbers.
+/// How it went, in numbers; of several workloads each has a line of its own.
 fn figures(out: &mut String, verdict: &Verdict) {
-    if !verdict.migration.phase_ms.is_empty() {
+    let migration = &verdict.migration;
+    let is_the_only = verdict.workloads.is_empty();
+    if is_the_only && !migration.phase_ms.is_empty() {
         let phases: Vec<String> =
-            verdict.migration.phase_ms.iter().map(|(phase, ms)| format!("{phase:?} {ms} ms")).collect();
+            migration.phase_ms.iter().map(|(phase, ms)| format!("{phase:?} {ms} ms")).collect();
         let _ = writeln!(out, "  phases      {}", phases.join(" · "));
     }
-    let ms = |ms: Option<u64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"));
-    let _ = writeln!(
-        out,
-        "  time        total {} · pause {}",
-        ms(verdict.migration.total_ms),
-        ms(verdict.migration.pause_ms)
-    );
+    if is_the_only {
+        let (total, pause) = (ms(migration.total_ms), ms(migration.pause_ms));
+        let _ = writeln!(out, "  time        total {total} · pause {pause}{}", before(migration));
+    }
     let _ = writeln!(
         out,
         "  messages    published {} · applied {} · lost {} · duplicated {} · reordered {}",
         verdict.published, verdict.applied, verdict.lost, verdict.duplicated, verdict.reordered
     );
-    if !verdict.migration.message.is_empty() {
-        let _ = writeln!(out, "  outcome     {}: {}", verdict.migration.reason, verdict.migration.message);
+    if is_the_only && !migration.message.is_empty() {
+        let _ = writeln!(out, "  outcome     {}: {}", migration.reason, migration.message);
     }
+}
+
+fn ms(ms: Option<u64>) -> String {
+    ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
+}
+
+/// How the same workload's migrations before this one ended.
+fn before(migration: &MigrationReport) -> String {
+    let ends: Vec<&str> = migration.earlier.iter().map(|earlier| earlier.outcome.as_str()).collect();
+    if ends.is_empty() { String::new() } else { format!(" · before it {}", ends.join(", ")) }
 }
 
 /// What else is to be said: what it needed, what is excused, what broke, how to repeat it.
 fn remarks(out: &mut String, verdict: &Verdict, style: Style) {
-    let ms = |ms: Option<u64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"));
     if let Some(operator) = &verdict.operator {
         let mib = operator.resident_max_kib as f64 / 1024.0;
         let _ = writeln!(
@@ -71,9 +79,11 @@ fn remarks(out: &mut String, verdict: &Verdict, style: Style) {
     for workload in &verdict.workloads {
         let _ = writeln!(
             out,
-            "  {:<11} {} · pause {} · published {} · applied {} · lost {}{}",
+            "  {:<11} {}{} · total {} · pause {} · published {} · applied {} · lost {}{}",
             workload.name,
             workload.migration.outcome,
+            before(&workload.migration),
+            ms(workload.migration.total_ms),
             ms(workload.migration.pause_ms),
             workload.published,
             workload.applied,
@@ -103,11 +113,16 @@ fn headline(verdict: &Verdict, style: Style) -> String {
         [] => String::new(),
         faults => format!(", with {}", faults.join(", ")),
     };
+    let of_each = |workload: &WorkloadReport| format!("{} {}", workload.name, workload.migration.outcome);
+    let ends = match verdict.workloads.as_slice() {
+        [] => verdict.migration.outcome.clone(),
+        several => several.iter().map(of_each).collect::<Vec<_>>().join(", "),
+    };
     if verdict.holds() {
-        paint(&format!("✔ {}{fault}: every invariant holds", verdict.migration.outcome), "32", style)
+        paint(&format!("✔ {ends}{fault}: every invariant holds"), "32", style)
     } else {
         let broken = verdict.violations.len();
-        paint(&format!("✘ {}{fault}: {broken} invariants broken", verdict.migration.outcome), "31", style)
+        paint(&format!("✘ {ends}{fault}: {broken} invariants broken"), "31", style)
     }
 }
 
@@ -170,6 +185,24 @@ mod tests {
         let violations =
             vec![Violation { invariant: "NoLoss", at_ms: 9_000, message: "p1 lacks 4-6".into() }];
         insta::assert_snapshot!(render(&Verdict { violations, lost: 3, ..verdict() }, Style::Plain));
+    }
+
+    #[test]
+    fn every_line_of_several_migrations_names_the_one_that_it_is_about() {
+        let mut timeline = Timeline::default();
+        let at = Duration::from_millis;
+        timeline.note_of((0, "move".into()), at(7), Lane::Phase, "RolledBack");
+        timeline.note_of((0, "move-again-1".into()), at(9), Lane::Phase, "Pending");
+        timeline.note_of((1, "move-1".into()), at(11), Lane::Phase, "Pending");
+        let ended = |outcome: &str| MigrationReport { outcome: outcome.into(), ..MigrationReport::default() };
+        let workload = |name: &str, migration| WorkloadReport {
+            name: name.into(),
+            migration,
+            ..WorkloadReport::default()
+        };
+        let again = MigrationReport { earlier: vec![ended("RolledBack")], ..ended("Completed") };
+        let workloads = vec![workload("move-again-1", again), workload("move-1", ended("Failed"))];
+        insta::assert_snapshot!(render(&Verdict { timeline, workloads, ..verdict() }, Style::Plain));
     }
 
     #[test]

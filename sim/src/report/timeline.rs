@@ -16,9 +16,12 @@ pub struct Event {
     pub at_ms: u64,
     /// Who did it.
     pub lane: Lane,
-    /// Index of the migration that it belongs to, if it belongs to one.
+    /// Index of the workload whose migration it belongs to, if it belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<usize>,
+    /// That migration's name: a workload may have several, one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it was.
     pub text: String,
 }
@@ -45,14 +48,27 @@ impl Timeline {
         self.push(at, lane, None, text);
     }
 
-    /// Notes an event of one of several migrations, by its index.
-    pub fn note_of(&mut self, migration: usize, at: Duration, lane: Lane, text: impl fmt::Display) {
-        self.push(at, lane, Some(migration), text);
+    /// Notes an event of a migration: of its workload's index, and by its name.
+    pub fn note_of(
+        &mut self,
+        (workload, name): (usize, String),
+        at: Duration,
+        lane: Lane,
+        text: impl fmt::Display,
+    ) {
+        self.push(at, lane, Some((workload, name)), text);
     }
 
-    fn push(&mut self, at: Duration, lane: Lane, migration: Option<usize>, text: impl fmt::Display) {
+    fn push(
+        &mut self,
+        at: Duration,
+        lane: Lane,
+        migration: Option<(usize, String)>,
+        text: impl fmt::Display,
+    ) {
         let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        self.events.push(Event { at_ms, lane, migration, text: text.to_string() });
+        let (migration, name) = migration.unzip();
+        self.events.push(Event { at_ms, lane, migration, name, text: text.to_string() });
     }
 
     /// All of them.

@@ -116,8 +116,9 @@ impl Verdict {
 
     /// What an event says; of several migrations, with the name of the one that it belongs to.
     pub fn tell(&self, event: &Event) -> String {
-        match event.migration.and_then(|index| self.workloads.get(index)) {
-            Some(workload) => format!("{}: {}", workload.name, event.text),
+        let is_one_of_several = !self.workloads.is_empty() || !self.migration.earlier.is_empty();
+        match event.name.as_ref().filter(|_| is_one_of_several) {
+            Some(name) => format!("{name}: {}", event.text),
             None => event.text.clone(),
         }
     }

@@ -422,7 +422,7 @@ impl Drive {
         }
         for (names, lane, text) in lines {
             crate::trace!("run", "{}: {text}", names.migration());
-            self.timeline.note_of(names.index, sim.elapsed(), lane, text);
+            self.timeline.note_of((names.index, names.migration()), sim.elapsed(), lane, text);
         }
         if let Some(message) = strangers.into_iter().next() {
             self.broke_isolation(sim, message);
