@@ -1,5 +1,8 @@
 use std::io;
 
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
 use super::{Class, Outcome};
 use crate::plan::{Fault, Knobs, Pace, Plan, Shape, Workload};
 
@@ -148,7 +151,15 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
         changed
     };
     let each = |act: fn(&mut Workload)| change(&move |plan| plan.scenario.workloads.iter_mut().for_each(act));
-    vec![
+    let needed =
+        plan.scenario.workloads.iter().map(|workload| workload.source.max(workload.target) + 1).max();
+    let nodes = needed.unwrap_or_default().clamp(2, plan.scenario.nodes);
+    let mut all = vec![
+        ("nobody in a hurry", each(|workload| workload.hurry_ms = None)),
+        ("no owner", each(|workload| workload.owner = None)),
+        ("the usual toleration", each(|workload| workload.toleration_s = None)),
+        ("no mistake", change(&|plan| plan.scenario.mistake = None)),
+        ("no more nodes than it needs", change(&|plan| plan.scenario.nodes = nodes)),
         ("usual settings", each(|workload| workload.knobs = Knobs::default())),
         ("small messages", each(|workload| workload.padding = 0)),
         ("no delay", each(|workload| workload.delay_ms = 0)),
@@ -164,7 +175,40 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
         ("whole writes", change(&|plan| plan.scenario.fragmented = false)),
         ("usual latency", change(&|plan| plan.scenario.latency_us_max = 2_000)),
         ("a short warm-up", change(&|plan| plan.scenario.warm_up_ms = 500)),
-    ]
+    ];
+    for (index, workload) in plan.scenario.workloads.iter().enumerate() {
+        for knobs in one_field_less(&workload.knobs) {
+            all.push((
+                "a usual setting",
+                change(&|plan| plan.scenario.workloads[index].knobs = knobs.clone()),
+            ));
+        }
+        for shape in one_field_less(&workload.shape) {
+            all.push(("a more usual queue", change(&|plan| plan.scenario.workloads[index].shape = shape)));
+        }
+    }
+    for pace in one_field_less(&plan.scenario.pace) {
+        all.push(("a more usual pace", change(&|plan| plan.scenario.pace = pace.clone())));
+    }
+    all
+}
+
+/// The same with one of its fields as usual, for each that is not.
+fn one_field_less<T: Serialize + DeserializeOwned + Default>(value: &T) -> Vec<T> {
+    let fields = |value: &T| match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (own, usual) = (fields(value), fields(&T::default()));
+    let with_usual = |name: &String| {
+        let mut fields = own.clone();
+        match usual.get(name) {
+            Some(value) => fields.insert(name.clone(), value.clone()),
+            None => fields.remove(name),
+        };
+        serde_json::from_value(Value::Object(fields)).ok()
+    };
+    own.keys().filter(|name| own.get(*name) != usual.get(*name)).filter_map(with_usual).collect()
 }
 
 #[cfg(test)]
@@ -213,6 +257,26 @@ mod tests {
         assert_eq!(shrunk.breaks, "NoLoss");
         assert!(said[0].starts_with("without a fault: 2 faults, 2 migrations"), "{said:?}");
         assert!(shrunk.tried > u32::try_from(said.len()).expect("a few"), "{} tried", shrunk.tried);
+    }
+
+    #[test]
+    fn of_settings_of_which_one_is_needed_that_one_stays() {
+        let mut plan = Plan::calm(7);
+        plan.scenario.nodes = 4;
+        let workload = &mut plan.scenario.workloads[0];
+        (workload.hurry_ms, workload.toleration_s) = (Some(2_000), Some(9));
+        (workload.knobs.settle, workload.knobs.shadows, workload.knobs.retain_checkpoint) = (70, 1, true);
+        plan.scenario.pace.heartbeat_ms += 1;
+        plan.scenario.pace.concurrency = 1;
+        let needs = |plan: &Plan| {
+            plan.scenario.workloads[0].knobs.shadows == 1 && plan.scenario.pace.concurrency == 1
+        };
+        let run = |candidate: &Plan| Ok(outcome(needs(candidate).then_some((Class::Safety, "NoLoss"))));
+        let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks").plan.scenario;
+        let [only] = shrunk.workloads.as_slice() else { panic!("{shrunk:?}") };
+        assert_eq!(only.knobs, Knobs { shadows: 1, ..Knobs::default() });
+        assert_eq!(shrunk.pace, Pace { concurrency: 1, ..Pace::default() });
+        assert_eq!((only.hurry_ms, only.toleration_s, shrunk.nodes), (None, None, 2));
     }
 
     #[test]

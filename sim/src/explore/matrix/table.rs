@@ -162,7 +162,10 @@ fn hear(text: &str) -> Option<Vec<Column>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::plan::FaultKind;
 
     fn matrix() -> Matrix {
         let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
@@ -211,6 +214,9 @@ mod tests {
         assert_eq!(matrix.render(), committed);
         assert_eq!(matrix.broken(), [""; 0]);
         assert!(matrix.rows.values().all(|row| row.len() == Column::all().len()), "a cell is missing");
+        let kinds: BTreeSet<String> = FaultKind::all().iter().map(ToString::to_string).collect();
+        let rows: BTreeSet<String> = matrix.rows.keys().map(ToString::to_string).collect();
+        assert_eq!(rows, kinds, "a row for each kind, and no other");
     }
 
     #[test]
