@@ -181,6 +181,8 @@ impl Child {
             wall: wall_clock().saturating_sub(began),
         };
         let mut command = self.command(&["--json", "--untraced"], arguments, processor);
+        // Of what it says only the end is kept: the place of a panic, and not the stack behind it.
+        command.env("RUST_BACKTRACE", "0");
         match wait(&mut command) {
             Ok((Some(code @ (0 | 1 | 3)), out, complaint)) => {
                 let class = match code {

@@ -1,4 +1,4 @@
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -13,7 +13,8 @@ pub struct Shrink<R> {
     run: R,
     /// What the smallest plan so far breaks.
     breaks: (Class, String),
-    tried: u32,
+    /// Every plan that was run, as it is saved: the same one does the same again.
+    tried: BTreeSet<String>,
 }
 
 /// Why a plan was not made smaller.
@@ -41,38 +42,60 @@ pub struct Shrunk {
 impl<R: FnMut(&Plan) -> io::Result<Outcome>> Shrink<R> {
     /// Shrinks a plan; `run` tells what comes of one, `say` hears of each success.
     pub fn run(run: R, plan: &Plan, mut say: impl FnMut(&str)) -> Result<Shrunk, NotShrunk> {
-        let mut shrink = Self { run, breaks: (Class::Holds, String::new()), tried: 0 };
+        let mut shrink = Self { run, breaks: (Class::Holds, String::new()), tried: BTreeSet::new() };
         shrink.breaks = shrink.outcome(plan)?;
         if shrink.breaks.0 == Class::Holds {
             return Err(NotShrunk::Holds);
         }
         let mut smallest = plan.clone();
-        while let Some((what, smaller)) = shrink.smaller(&smallest)? {
-            smallest = smaller;
-            say(&format!(
-                "{what}: {} faults, {} migrations",
-                smallest.faults.len(),
-                smallest.scenario.workloads.len()
-            ));
-        }
-        Ok(Shrunk { plan: smallest, breaks: shrink.breaks.1, tried: shrink.tried })
-    }
-
-    /// The first candidate that breaks the same.
-    fn smaller(&mut self, plan: &Plan) -> Result<Option<(&'static str, Plan)>, NotShrunk> {
-        for (what, candidate) in candidates(plan) {
-            if candidate != *plan && candidate.check().is_ok() && self.outcome(&candidate)? == self.breaks {
-                return Ok(Some((what, candidate)));
+        let mut smaller = candidates(&smallest);
+        let (mut at, mut in_vain) = (0, 0);
+        while in_vain < smaller.len() {
+            // It goes on where the last one was found, and comes round: what failed before that mostly fails again.
+            at %= smaller.len();
+            let (what, candidate) = &smaller[at];
+            if shrink.breaks_the_same(candidate)? {
+                let (faults, migrations) = (candidate.faults.len(), candidate.scenario.workloads.len());
+                say(&format!("{what}: {faults} faults, {migrations} migrations"));
+                smallest = candidate.clone();
+                smaller = candidates(&smallest);
+                in_vain = 0;
+            } else {
+                (at, in_vain) = (at + 1, in_vain + 1);
             }
         }
-        Ok(None)
+        let tried = u32::try_from(shrink.tried.len()).unwrap_or(u32::MAX);
+        Ok(Shrunk { plan: smallest, breaks: shrink.breaks.1, tried })
+    }
+
+    /// Whether a plan that was not run yet does.
+    fn breaks_the_same(&mut self, plan: &Plan) -> Result<bool, NotShrunk> {
+        let is_new = plan.check().is_ok() && !self.tried.contains(&plan.to_json());
+        Ok(is_new && self.outcome(plan)? == self.breaks)
     }
 
     fn outcome(&mut self, plan: &Plan) -> Result<(Class, String), NotShrunk> {
-        self.tried += 1;
-        let Outcome { class, summary, .. } = (self.run)(plan)?;
-        let first = summary.violations.into_iter().next().map(|broken| broken.invariant);
-        Ok((class, first.unwrap_or_default()))
+        self.tried.insert(plan.to_json());
+        let outcome = (self.run)(plan)?;
+        Ok((outcome.class, what_broke(&outcome)))
+    }
+}
+
+/// What tells one bug from another of its class: the invariant that broke first, or how the run crashed.
+fn what_broke(outcome: &Outcome) -> String {
+    if outcome.class == Class::Crash {
+        return how_it_crashed(&outcome.complaint);
+    }
+    outcome.summary.violations.first().map(|broken| broken.invariant.clone()).unwrap_or_default()
+}
+
+/// The place of its panic, without the message and the thread: these have numbers in them that may be others in a smaller plan.
+fn how_it_crashed(complaint: &str) -> String {
+    let panic = complaint.split_once("panicked at ").and_then(|(_, panic)| panic.lines().next());
+    match panic {
+        Some(place) => format!("a panic at {}", place.trim_end_matches(':')),
+        None if complaint.starts_with("it hung") => "a hang".to_owned(),
+        None => "a crash".to_owned(),
     }
 }
 
@@ -144,44 +167,50 @@ fn simpler_faults(fault: &Fault) -> Vec<(&'static str, Fault)> {
     simpler
 }
 
+/// What makes a workload simpler, and how it is told.
+type Simplify = (&'static str, fn(&mut Workload));
+
+const SIMPLER: [Simplify; 11] = [
+    ("nobody in a hurry", |workload| workload.hurry_ms = None),
+    ("no owner", |workload| workload.owner = None),
+    ("the usual toleration", |workload| workload.toleration_s = None),
+    ("usual settings", |workload| workload.knobs = Knobs::default()),
+    ("small messages", |workload| workload.padding = 0),
+    ("no delay", |workload| workload.delay_ms = 0),
+    ("usual prefetch", |workload| workload.prefetch = 16),
+    ("usual work", |workload| workload.work_us = 4_000),
+    ("the usual queue", |workload| workload.shape = Shape::default()),
+    ("one producer", |workload| workload.producers = 1),
+    ("fewer messages", |workload| workload.rate = (workload.rate / 2.0).max(5.0).min(workload.rate)),
+];
+
 fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
     let change = |act: &dyn Fn(&mut Plan)| {
         let mut changed = plan.clone();
         act(&mut changed);
         changed
     };
-    let each = |act: fn(&mut Workload)| change(&move |plan| plan.scenario.workloads.iter_mut().for_each(act));
-    let needed =
-        plan.scenario.workloads.iter().map(|workload| workload.source.max(workload.target) + 1).max();
-    let nodes = needed.unwrap_or_default().clamp(2, plan.scenario.nodes);
-    let mut all = vec![
-        ("nobody in a hurry", each(|workload| workload.hurry_ms = None)),
-        ("no owner", each(|workload| workload.owner = None)),
-        ("the usual toleration", each(|workload| workload.toleration_s = None)),
-        ("no mistake", change(&|plan| plan.scenario.mistake = None)),
-        ("no more nodes than it needs", change(&|plan| plan.scenario.nodes = nodes)),
-        ("usual settings", each(|workload| workload.knobs = Knobs::default())),
-        ("small messages", each(|workload| workload.padding = 0)),
-        ("no delay", each(|workload| workload.delay_ms = 0)),
-        ("usual prefetch", each(|workload| workload.prefetch = 16)),
-        ("usual work", each(|workload| workload.work_us = 4_000)),
-        ("the usual queue", each(|workload| workload.shape = Shape::default())),
-        ("one producer", each(|workload| workload.producers = 1)),
-        (
-            "fewer messages",
-            each(|workload| workload.rate = (workload.rate / 2.0).max(5.0).min(workload.rate)),
-        ),
+    let workloads = 0..plan.scenario.workloads.len();
+    let mut all = vec![("no mistake", change(&|plan| plan.scenario.mistake = None))];
+    for (what, simplify) in SIMPLER {
+        all.push((what, change(&|plan| plan.scenario.workloads.iter_mut().for_each(simplify))));
+    }
+    all.extend([
         ("usual pace", change(&|plan| plan.scenario.pace = Pace::default())),
         ("whole writes", change(&|plan| plan.scenario.fragmented = false)),
         ("usual latency", change(&|plan| plan.scenario.latency_us_max = 2_000)),
         ("a short warm-up", change(&|plan| plan.scenario.warm_up_ms = 500)),
-    ];
-    for (index, workload) in plan.scenario.workloads.iter().enumerate() {
+    ]);
+    all.extend(fewer_nodes(plan));
+    // One by one, where not all at once; what is as usual already is a plan that was tried.
+    for index in workloads {
+        for (what, simplify) in SIMPLER {
+            all.push((what, change(&|plan| simplify(&mut plan.scenario.workloads[index]))));
+        }
+        let workload = &plan.scenario.workloads[index];
         for knobs in one_field_less(&workload.knobs) {
-            all.push((
-                "a usual setting",
-                change(&|plan| plan.scenario.workloads[index].knobs = knobs.clone()),
-            ));
+            let with = change(&|plan| plan.scenario.workloads[index].knobs = knobs.clone());
+            all.push(("a usual setting", with));
         }
         for shape in one_field_less(&workload.shape) {
             all.push(("a more usual queue", change(&|plan| plan.scenario.workloads[index].shape = shape)));
@@ -191,6 +220,34 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
         all.push(("a more usual pace", change(&|plan| plan.scenario.pace = pace.clone())));
     }
     all
+}
+
+/// All workloads on two nodes; or, where some have to be apart, or another node has a part in it, a node less that none of them
+/// is on: those behind it move up.
+fn fewer_nodes(plan: &Plan) -> Vec<(&'static str, Plan)> {
+    let nodes = plan.scenario.nodes;
+    let of_all = |act: &dyn Fn(&mut Workload)| {
+        let mut changed = plan.clone();
+        changed.scenario.workloads.iter_mut().for_each(act);
+        changed
+    };
+    let mut fewer = Vec::new();
+    if nodes > 2 {
+        let mut two = of_all(&|workload| (workload.source, workload.target) = (0, 1));
+        two.scenario.nodes = 2;
+        fewer.push(("two nodes", two));
+    }
+    let is_idle =
+        |node: &usize| plan.scenario.workloads.iter().all(|w| w.source != *node && w.target != *node);
+    if let Some(idle) = (0..nodes).rfind(is_idle) {
+        let mut less = of_all(&|workload| {
+            workload.source -= usize::from(workload.source > idle);
+            workload.target -= usize::from(workload.target > idle);
+        });
+        less.scenario.nodes -= 1;
+        fewer.push(("a node less", less));
+    }
+    fewer
 }
 
 /// The same with one of its fields as usual, for each that is not.
@@ -216,7 +273,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{explore::Broken, plan::FaultKind};
+    use crate::{
+        explore::Broken,
+        plan::{FaultKind, Owner, QueueKind},
+    };
 
     fn outcome(broken: Option<(Class, &str)>) -> Outcome {
         let mut outcome = Outcome {
@@ -277,6 +337,88 @@ mod tests {
         assert_eq!(only.knobs, Knobs { shadows: 1, ..Knobs::default() });
         assert_eq!(shrunk.pace, Pace { concurrency: 1, ..Pace::default() });
         assert_eq!((only.hurry_ms, only.toleration_s, shrunk.nodes), (None, None, 2));
+    }
+
+    #[test]
+    fn what_one_of_several_workloads_needs_the_others_lose() {
+        let mut plan = Plan::calm(7);
+        let shape = Shape { dead_letters: true, queue: QueueKind::Quorum, ..Shape::default() };
+        let owner = Some(Owner::Deployment);
+        let workload = Workload { padding: 9, owner, toleration_s: Some(9), shape, ..Workload::default() };
+        plan.scenario.workloads = vec![workload; 2];
+        let needs = |plan: &Plan| match plan.scenario.workloads.as_slice() {
+            [one, other] => {
+                one.owner.is_some() && other.padding > 0 && other.shape.queue == QueueKind::Quorum
+            }
+            _ => false,
+        };
+        let run = |candidate: &Plan| Ok(outcome(needs(candidate).then_some((Class::Safety, "NoLoss"))));
+        let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks").plan.scenario.workloads;
+        let (rate, producers) = (5.0, 1);
+        let one = Workload { rate, producers, owner, ..Workload::default() };
+        let shape = Shape { queue: QueueKind::Quorum, ..Shape::default() };
+        let other = Workload { rate, producers, padding: 9, shape, ..Workload::default() };
+        assert_eq!(shrunk, [one, other]);
+    }
+
+    #[test]
+    fn nodes_go_on_which_no_workload_is_and_what_needs_a_third_keeps_one() {
+        for (least, nodes, moves) in [(2, 2, (0, 1)), (3, 3, (2, 1))] {
+            let mut plan = Plan::calm(7);
+            plan.scenario.nodes = 5;
+            (plan.scenario.workloads[0].source, plan.scenario.workloads[0].target) = (4, 1);
+            let needs = |plan: &Plan| plan.scenario.nodes >= least;
+            let run = |candidate: &Plan| Ok(outcome(needs(candidate).then_some((Class::Safety, "NoLoss"))));
+            let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks").plan.scenario;
+            let workload = &shrunk.workloads[0];
+            assert_eq!((shrunk.nodes, (workload.source, workload.target)), (nodes, moves));
+        }
+    }
+
+    #[test]
+    fn no_plan_is_run_twice_and_what_has_failed_is_not_tried_again_after_each_success() {
+        let mut plan = Plan::calm(7);
+        plan.faults =
+            ["cancel@Pending", "kill-source@bound", "kill-target@Replaying+7ms", "hold:traffic-broker@asked"]
+                .map(|fault| fault.parse().expect("well written"))
+                .to_vec();
+        let knobs = Knobs { replay: 9_000, settle: 70, shadows: 1, pending: 8_000, ..Knobs::default() };
+        let workload =
+            Workload { prefetch: 1, padding: 9, toleration_s: Some(9), knobs, ..Workload::default() };
+        plan.scenario.workloads = vec![workload; 3];
+        let needs = |plan: &Plan| {
+            let workloads = &plan.scenario.workloads;
+            plan.faults.len() > 1 && workloads.len() > 2 && workloads.iter().all(|w| w.knobs.replay == 9_000)
+        };
+        let mut seen = Vec::new();
+        let run = |candidate: &Plan| {
+            assert!(!seen.contains(candidate), "run again: {candidate:?}");
+            seen.push(candidate.clone());
+            Ok(outcome(needs(candidate).then_some((Class::Safety, "NoLoss"))))
+        };
+        let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks");
+        assert_eq!(shrunk.plan.scenario.workloads[0].knobs, Knobs { replay: 9_000, ..Knobs::default() });
+        assert!(shrunk.tried < 60, "{} tried", shrunk.tried);
+    }
+
+    #[test]
+    fn a_crash_elsewhere_is_another_bug() {
+        let plan = Plan::calm(1)
+            .with("kill-source@Mirroring".parse().expect("well written"))
+            .with("kill-target@Replaying".parse().expect("well written"))
+            .with("cancel@Pending".parse().expect("well written"));
+        let run = |candidate: &Plan| {
+            let faults = candidate.faults.len();
+            let complaint = match faults {
+                2.. => format!("thread 'sim-1' ({faults}) panicked at sim/src/a.rs:7:9:\n{faults} is odd"),
+                _ => "thread 'sim-1' (3) panicked at sim/src/b.rs:7:9:\n3 is odd".to_owned(),
+            };
+            Ok(Outcome { complaint, ..outcome(Some((Class::Crash, ""))) })
+        };
+        let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks");
+        assert_eq!((shrunk.plan.faults.len(), shrunk.breaks.as_str()), (2, "a panic at sim/src/a.rs:7:9"));
+        assert_eq!(how_it_crashed("it hung; INFO begun"), "a hang");
+        assert_eq!(how_it_crashed("memory allocation failed"), "a crash");
     }
 
     #[test]

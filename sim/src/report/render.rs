@@ -202,7 +202,7 @@ mod tests {
         };
         let again = MigrationReport { earlier: vec![ended("RolledBack")], ..ended("Completed") };
         let workloads = vec![workload("move-again-1", again), workload("move-1", ended("Failed"))];
-        insta::assert_snapshot!(render(&Verdict { timeline, workloads, ..verdict() }, Style::Plain));
+        insta::assert_snapshot!(render(&Verdict { workloads, timeline, ..verdict() }, Style::Plain));
     }
 
     #[test]
