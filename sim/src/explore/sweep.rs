@@ -13,7 +13,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Class, Failed, Outcome, Pool};
-use crate::{determinism::wall_clock, plan::Plan};
+use crate::{determinism::wall_clock, plan::Plan, world::STRUCK_BY};
 
 /// So many runs reach every rare path.
 const ENOUGH_RUNS: u64 = 2_000;
@@ -206,11 +206,7 @@ impl Swept {
         );
         let _ = writeln!(out, "  pause       {}", percentiles(&self.pauses));
         let _ = writeln!(out, "  total       {}", percentiles(&self.totals));
-        let missed = self.missed(points);
-        let _ = writeln!(out, "  rare paths  {} of {} reached", points.len() - missed.len(), points.len());
-        if !missed.is_empty() {
-            let _ = writeln!(out, "  not reached {}", missed.join(" · "));
-        }
+        self.render_reached(&mut out, points);
         if self.failed.is_empty() {
             let _ = writeln!(out, "  ✔ every invariant held in every run");
         } else {
@@ -218,6 +214,28 @@ impl Swept {
             let _ = writeln!(out, "  ✘ {} broken: seeds {}", self.failed.len(), seeds.join(", "));
         }
         out
+    }
+}
+
+impl Swept {
+    /// What was reached, and what was not. In a short sweep most kinds of faults never struck, and are not named.
+    fn render_reached(&self, out: &mut String, points: &BTreeSet<String>) {
+        let is_kind = |point: &&str| point.starts_with(STRUCK_BY);
+        let (kinds, mut missed): (Vec<&str>, Vec<&str>) = self.missed(points).into_iter().partition(is_kind);
+        let all_kinds = points.iter().map(String::as_str).filter(is_kind).count();
+        let paths = points.len() - all_kinds;
+        let _ = writeln!(
+            out,
+            "  rare paths  {} of {paths} reached · {} of {all_kinds} kinds of faults struck",
+            paths - missed.len(),
+            all_kinds - kinds.len()
+        );
+        if self.runs >= ENOUGH_RUNS {
+            missed.extend(kinds);
+        }
+        if !missed.is_empty() {
+            let _ = writeln!(out, "  not reached {}", missed.join(" · "));
+        }
     }
 }
 
@@ -299,6 +317,20 @@ mod tests {
         assert_eq!(swept(ENOUGH_RUNS, &[]).code(&points), 5);
         assert_eq!(swept(ENOUGH_RUNS - 1, &[]).code(&points), 0);
         assert_eq!(swept(ENOUGH_RUNS, &[Class::Liveness]).code(&points), 3);
+    }
+
+    #[test]
+    fn kinds_that_never_struck_are_named_where_enough_ran() {
+        let points = ["begun", "never", "struck by frost", "struck by hail"].map(str::to_owned).into();
+        let told = |runs: u64| {
+            let mut swept = swept(runs, &[]);
+            swept.reached.insert("struck by hail".to_owned(), 1);
+            swept.render(&points)
+        };
+        let few = told(9);
+        assert!(few.contains("rare paths  1 of 2 reached · 1 of 2 kinds of faults struck"), "{few}");
+        assert!(few.contains("not reached never\n"), "{few}");
+        assert!(told(ENOUGH_RUNS).contains("not reached never · struck by frost\n"));
     }
 
     #[test]

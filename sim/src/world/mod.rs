@@ -54,5 +54,5 @@ pub use names::Names;
 pub use operator::SkewedClock;
 pub use oracle::Oracle;
 pub use program::{Launch, Main, Memory, Program, Snapshot};
-pub use rare::{Reached, points};
+pub use rare::{Reached, STRUCK_BY, points};
 pub use runtime::SimRuntime;

@@ -121,9 +121,12 @@ pub fn points() -> BTreeSet<String> {
     all
 }
 
-/// Of every kind of fault, that one found something to strike.
+/// What the point of a kind of fault begins with: one found something to strike.
+pub const STRUCK_BY: &str = "struck by ";
+
+/// The point of a kind of fault.
 pub(super) fn struck_by(kind: FaultKind) -> String {
-    format!("struck by {kind}")
+    format!("{STRUCK_BY}{kind}")
 }
 
 /// The phases in which something is still to be done.
