@@ -149,7 +149,7 @@ impl World {
         self.queue = back;
         (self.open, self.next_of_replay) = ([false; 2], 0);
         self.connections += 1;
-        self.ram.connected(&self.pod.clone(), &self.session());
+        self.ram.connected(&self.pod.clone(), "orders", &self.session());
         for command in std::mem::take(&mut self.control).into_values() {
             self.tell(command);
         }

@@ -32,6 +32,7 @@ pub(super) struct Probed {
     pub(super) last_epoch: u64,
     pub(super) nonce: Option<String>,
     pub(super) owner: bool,
+    pub(super) queue: Option<String>,
     pub(super) sequenced: bool,
 }
 

@@ -39,11 +39,12 @@ fn absorb_one(draft: &mut Draft<'_>, reply: &Reply) {
     let of_epoch = draft.status.epoch == Some(reply.epoch);
     match &reply.body {
         // Asked before the epoch is known, too: it is how the epoch is found.
-        ReplyBody::Probed { last_epoch, nonce, owner, sequenced } if from_source => {
+        ReplyBody::Probed { last_epoch, nonce, owner, queue, sequenced } if from_source => {
             draft.probed = Some(Probed {
                 last_epoch: *last_epoch,
                 nonce: nonce.clone(),
                 owner: *owner,
+                queue: queue.clone(),
                 sequenced: *sequenced,
             });
         }

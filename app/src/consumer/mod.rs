@@ -114,7 +114,7 @@ impl<H: Handler> Consumer<H> {
     }
 
     async fn serve(&self, line: &mut Line, pod_uid: &str) -> Result<String, LineError> {
-        self.ram.lock().connected(pod_uid, &self.entropy.token());
+        self.ram.lock().connected(pod_uid, &self.config.queue, &self.entropy.token());
         line.open_control(pod_uid, self.entropy.token()).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

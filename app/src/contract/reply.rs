@@ -33,6 +33,10 @@ pub enum ReplyBody {
         nonce: Option<String>,
         /// Whether this process owns `Q` at this moment.
         owner: bool,
+        /// The name of `Q` as this process knows it: of two queues that are mistaken for each other, one is another
+        /// application's. Whoever does not say it is not migrated.
+        #[serde(default)]
+        queue: Option<String>,
         /// False when messages carry only a `message-id`: gaps cannot be detected then.
         sequenced: bool,
     },

@@ -31,14 +31,15 @@ impl<S> Ram<S> {
         Self { state, ..self }
     }
 
-    /// A connection was made by a process in the pod `pod_uid`; `session` was drawn for it.
+    /// A connection was made by a process in the pod `pod_uid` that is to consume `queue`; `session` was drawn for it.
     ///
     /// Whatever belonged to the last connection is forgotten first: its delivery tags mean nothing on this one, and the
     /// broker delivers again what was not acked.
-    pub fn connected(&mut self, pod_uid: &str, session: &str) {
+    pub fn connected(&mut self, pod_uid: &str, queue: &str, session: &str) {
         self.disconnected();
         self.stats.connections += 1;
         pod_uid.clone_into(&mut self.pod_uid);
+        queue.clone_into(&mut self.queue);
         if self.owner_uid.is_none() || seeded_bug::is(SeededBug::CopyBelievesItself) {
             self.owner_uid = Some(pod_uid.to_owned());
         }

@@ -49,6 +49,7 @@ impl<S> Ram<S> {
             last_epoch: self.last_epoch,
             nonce: participation.and_then(|known| known.nonce.clone()),
             owner: self.role() == Role::Owner && self.line.primary == Subscription::Open,
+            queue: Some(self.queue.clone()),
             sequenced: self.unsequenced.is_empty(),
         }
     }

@@ -19,6 +19,8 @@ pub struct Ram<S> {
     pub(crate) owner_uid: Option<String>,
     /// UID of the pod that it was in at the last connect.
     pub(crate) pod_uid: String,
+    /// The queue that it was told to consume then, `Q`.
+    pub(crate) queue: String,
     /// The migration that it takes, or last took, part in.
     pub(crate) participation: Option<Participation>,
     /// The largest epoch seen.

@@ -31,7 +31,7 @@ fn run(ram: &mut Ram<u64>) -> Vec<Step> {
 }
 
 fn begin(ram: &mut Ram<u64>) {
-    ram.connected("pod-a", "session");
+    ram.connected("pod-a", "orders", "session");
     run(ram);
     ram.control_was_read(1);
 }
@@ -64,7 +64,7 @@ fn target_that_knows(known: &[(&str, u64)]) -> Ram<u64> {
     let kind = Kind::Marker(sync);
     ram.delivered(Arrival { kind, ..message(Origin::Primary, 1, "p", 1) });
     run(&mut ram);
-    ram.connected("pod-b", "session-2");
+    ram.connected("pod-b", "orders", "session-2");
     run(&mut ram);
     let (session, replay_queue) = ("session-2".to_owned(), "r".to_owned());
     command(&mut ram, 2, CommandBody::StartReplay { session, replay_queue });
@@ -72,6 +72,26 @@ fn target_that_knows(known: &[(&str, u64)]) -> Ram<u64> {
     assert!(steps.contains(&Step::OpenReplay("r".to_owned())), "{steps:?}");
     assert_eq!(ram.role(), Role::Target);
     ram
+}
+
+#[test]
+fn a_process_that_is_asked_who_it_is_says_which_queue_it_owns() {
+    let mut ram = Ram::<u64>::fresh(None);
+    begin(&mut ram);
+    run(&mut ram);
+    command(&mut ram, 2, CommandBody::Probe);
+    let answer = run(&mut ram).into_iter().find_map(|step| match step {
+        Step::Reply(reply) => Some(reply.body),
+        _ => None,
+    });
+    let probed = ReplyBody::Probed {
+        last_epoch: 0,
+        nonce: None,
+        owner: true,
+        queue: Some("orders".to_owned()),
+        sequenced: true,
+    };
+    assert_eq!(answer, Some(probed));
 }
 
 /// Does every step, and says which messages were worked on.
@@ -142,7 +162,7 @@ fn what_a_lost_connection_left_unconfirmed_is_emitted_before_stopped_is_said() {
     assert!(matches!(ram.next_step(&Echo), Some(Step::Publish(_))));
     // The connection breaks while the output waits for its confirm; STOP is there before Q delivers again.
     ram.disconnected();
-    ram.connected("pod-a", "session-2");
+    ram.connected("pod-a", "orders", "session-2");
     command(&mut ram, 7, CommandBody::Stop);
     let steps = run(&mut ram);
     let emitted = steps.iter().position(|step| matches!(step, Step::Publish(_)));

@@ -12,7 +12,7 @@ const STRANGER: &str = "00000000-0000-0000-0000-000000000000";
 ///
 /// It speaks in the name of the parties themselves where that costs them nothing: whoever says of a RAM that it has the nonce
 /// is believed.
-pub(super) fn letters(migration: &str, status: &StatefulMigrationStatus) -> Vec<Vec<u8>> {
+pub(super) fn letters(migration: &str, queue: &str, status: &StatefulMigrationStatus) -> Vec<Vec<u8>> {
     let epoch = status.epoch.unwrap_or_default();
     let reply = |migration: &str, pod_uid: &str, body: ReplyBody| Reply {
         version: CONTRACT_VERSION,
@@ -48,8 +48,13 @@ pub(super) fn letters(migration: &str, status: &StatefulMigrationStatus) -> Vec<
         reply(migration, STRANGER, counted(0)),
     ];
     if let Some(source) = status.source.as_ref().filter(|_| status.epoch.is_none()) {
-        let body = ReplyBody::Probed { last_epoch: u64::MAX, nonce: None, owner: true, sequenced: true };
-        replies.push(reply(migration, &source.uid, body));
+        let probed = |queue| {
+            let (last_epoch, nonce) = (u64::MAX, None);
+            ReplyBody::Probed { last_epoch, nonce, owner: true, queue, sequenced: true }
+        };
+        for queue in [None, Some(STRANGER.to_owned()), Some(queue.to_owned())] {
+            replies.push(reply(migration, &source.uid, probed(queue)));
+        }
     }
     let unreadable = [b"no JSON".to_vec(), b"{}".to_vec(), vec![0xff; 16]];
     let readable = replies.iter().filter_map(|reply| serde_json::to_vec(reply).ok());

@@ -5,7 +5,11 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect};
 use crate::{
     api::{ConditionStatus, MirrorStatus, NUMBER_MAX, Phase, SourceStatus, TargetStatus, condition, reason},
-    protocol::{Finding, PodView, Rivalry, draft::RETRY, names},
+    protocol::{
+        Finding, PodView, Rivalry,
+        draft::{Probed, RETRY},
+        names,
+    },
 };
 
 /// Everything is checked; then the source is asked who it is.
@@ -76,14 +80,8 @@ fn check(draft: &mut Draft<'_>) {
 
 fn probe(draft: &mut Draft<'_>) {
     if let Some(probed) = draft.probed.clone() {
-        if !probed.owner {
-            let message = "the source answers, but does not own the queue: another consumer has it, or the source is stopped";
-            draft.set_condition(
-                condition::READY,
-                ConditionStatus::False,
-                reason::SOURCE_NOT_OWNER,
-                message.to_owned(),
-            );
+        if let Err(Finding { reason, message }) = owns(&probed, &draft.migration.spec.broker.queue) {
+            draft.set_condition(condition::READY, ConditionStatus::False, reason, message);
             draft.wake_after(RETRY);
             return;
         }
@@ -116,6 +114,29 @@ fn probe(draft: &mut Draft<'_>) {
         draft.emit(Effect::DeclareReplies);
         draft.command(&source_uid, 0, CommandBody::Probe);
     }
+}
+
+/// Whether the source owns the queue that is to be mirrored. A marker in any other one would be a message that whoever
+/// consumes it cannot read.
+fn owns(probed: &Probed, queue: &str) -> Result<(), Finding> {
+    let (reason, message) = match probed.queue.as_deref() {
+        Some(own) if own != queue => (
+            reason::SOURCE_NOT_OWNER,
+            format!("the source consumes queue {own}, and not {queue}: spec.broker.queue has to name the one that it consumes"),
+        ),
+        None => (
+            reason::SOURCE_NOT_MIGRATABLE,
+            "the source does not say which queue it consumes: it must, see PROBED in docs/app-contract.md"
+                .to_owned(),
+        ),
+        Some(_) if !probed.owner => (
+            reason::SOURCE_NOT_OWNER,
+            "the source answers, but does not own the queue: another consumer has it, or the source is stopped"
+                .to_owned(),
+        ),
+        Some(_) => return Ok(()),
+    };
+    Err(Finding { reason, message })
 }
 
 /// Whether no other migration has the pod in hand, or is about to: the record of the checks is written, so whoever looks later

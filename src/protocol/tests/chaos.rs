@@ -69,14 +69,20 @@ fn queue() -> impl Strategy<Value = Option<QueueView>> {
     ]
 }
 
+fn queue_name() -> impl Strategy<Value = Option<String>> {
+    let own = Just(Some(spec().broker.queue));
+    prop_oneof![3 => own, 1 => proptest::option::of(word())]
+}
+
 fn body() -> impl Strategy<Value = ReplyBody> {
     let round = 0u32..4;
     prop_oneof![
-        (any::<u32>(), proptest::option::of(word()), any::<bool>(), any::<bool>()).prop_map(
-            |(last_epoch, nonce, owner, sequenced)| ReplyBody::Probed {
+        (any::<u32>(), proptest::option::of(word()), any::<bool>(), queue_name(), any::<bool>()).prop_map(
+            |(last_epoch, nonce, owner, queue, sequenced)| ReplyBody::Probed {
                 last_epoch: last_epoch.into(),
                 nonce,
                 owner,
+                queue,
                 sequenced
             }
         ),

@@ -12,6 +12,7 @@ mod found;
 mod gaps;
 mod left;
 mod model;
+mod probed;
 mod rivals;
 mod script;
 mod sessions;

@@ -152,7 +152,13 @@ fn seen(status: &StatefulMigrationStatus, uid: &str, rivalry: Rivalry) -> Observ
         migration: uid.to_owned(),
         epoch: 0,
         pod_uid: "s".to_owned(),
-        body: ReplyBody::Probed { last_epoch: 0, nonce: None, owner: true, sequenced: true },
+        body: ReplyBody::Probed {
+            last_epoch: 0,
+            nonce: None,
+            owner: true,
+            queue: Some(spec().broker.queue),
+            sequenced: true,
+        },
     };
     let source = PodFacts { uid: "s".into(), container_id: "c".into(), running: true, ..Default::default() };
     Observation {

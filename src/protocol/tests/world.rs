@@ -9,7 +9,7 @@ use crate::{
     api::{Binding, reason},
     protocol::{
         Effect, EffectFailure, EffectReport, JobView, Observation, PendingReply, PodFacts, PodView,
-        Preflight, QueueView, Rivalry,
+        Preflight, QueueView, Rivalry, tests::script::spec,
     },
 };
 
@@ -215,6 +215,7 @@ impl World {
                     last_epoch: app.epoch,
                     nonce: app.nonce.clone(),
                     owner: app.owns,
+                    queue: Some(spec().broker.queue),
                     sequenced: true,
                 }),
                 CommandBody::Stop => {

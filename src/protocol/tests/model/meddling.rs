@@ -10,7 +10,10 @@ use crate::{
     api::StatefulMigrationStatus,
     protocol::{
         EffectFailure, EffectReport, JobView, Observation, PendingReply, PodView,
-        tests::world::{MIGRATION, SOURCE, World},
+        tests::{
+            script::spec,
+            world::{MIGRATION, SOURCE, World},
+        },
     },
 };
 
@@ -281,6 +284,11 @@ impl Lie {
                 last_epoch: number,
                 nonce,
                 owner: self.round >= 0,
+                queue: match number % 3 {
+                    0 => None,
+                    1 => Some(session),
+                    _ => Some(spec().broker.queue),
+                },
                 sequenced: self.session,
             },
             1 => ReplyBody::Synced { nonce: nonce.unwrap_or_default(), ledger },

@@ -10,7 +10,10 @@ use ms2m_app::{
 
 use crate::{
     api::{Phase, StatefulMigrationStatus},
-    protocol::{Effect, EffectOutcome, EffectReport, JobView, Observation, PodView, tests::world::MIGRATION},
+    protocol::{
+        Effect, EffectOutcome, EffectReport, JobView, Observation, PodView,
+        tests::{script::spec, world::MIGRATION},
+    },
 };
 
 /// Something that a migration may leave behind: owed from the moment that it is asked for, whether or not it was heard
@@ -97,8 +100,8 @@ impl Witness {
             of_epoch && handover.round_session.as_ref() == Some(session) && handover.round == round
         };
         match &reply.body {
-            ReplyBody::Probed { last_epoch, nonce, owner, .. } if from_source => {
-                self.probed = Some((*last_epoch, nonce.clone(), *owner));
+            ReplyBody::Probed { last_epoch, nonce, owner, queue, .. } if from_source => {
+                self.probed = Some((*last_epoch, nonce.clone(), *owner && is_named(queue.as_deref())));
             }
             ReplyBody::Synced { nonce, ledger } if from_source && of_epoch => {
                 let bound = before.mirror.as_ref().is_some_and(|mirror| mirror.bound_at.is_some());
@@ -306,4 +309,9 @@ pub(super) fn saying(effect: &Effect) -> Option<String> {
 
 fn waits_for_proof(before: &StatefulMigrationStatus) -> bool {
     before.abort.as_ref().is_some_and(|abort| !abort.proven && !abort.refused)
+}
+
+/// Whether it is the queue that the migration names.
+fn is_named(queue: Option<&str>) -> bool {
+    queue == Some(spec().broker.queue.as_str())
 }
