@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use ms2m::api::Phase;
 use ms2m_sim::{
-    plan::{Bound, ExchangeKind, Fault, FaultKind, Owner, Plan, QueueKind, Scenario, Shape, Step, Workload},
+    plan::{
+        Bound, ExchangeKind, Fault, FaultKind, Owner, Plan, QueueKind, Scenario, Shape, Step, TargetBy,
+        Wording, Workload,
+    },
     report::Verdict,
     world::{Mistake, Tracing, run},
 };
@@ -327,11 +330,14 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
     match mistake {
         Mistake::UnknownPod => ("SourceNotFound", "there is no pod counting"),
         Mistake::UnknownContainer => ("ContainerNotFound", "it has counter"),
+        Mistake::AmbiguousContainer => ("ContainerAmbiguous", "which of sidecar, counter holds the state"),
+        Mistake::StoppedContainer => ("SourceNotRunning", "container sidecar of pod counter does not run: "),
         Mistake::UnknownNode => ("TargetNotFound", "there is no node node-9"),
         Mistake::UnknownLabels => ("TargetNotFound", "no node has the labels"),
         Mistake::SourcesNode => ("TargetUnsuitable", "name another"),
         Mistake::UnknownQueue => ("QueueNotFound", "other"),
         Mistake::UnboundQueue => ("QueueNotBound", "bind it to a named exchange"),
+        Mistake::AnothersQueue => ("SourceNotOwner", "the source consumes queue orders, and not other"),
         Mistake::UnknownSecret => ("SecretNotFound", "Secret other"),
         Mistake::UnknownKey => ("SecretNotFound", "has no key other: add it"),
         Mistake::NoUrl => ("SecretInvalid", "amqp://"),
@@ -354,6 +360,7 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::HashExchange => ("ExchangeUnsuitable", "shop is of type x-consistent-hash"),
         Mistake::UnknownConfigMap => ("SecretNotFound", "ConfigMap other"),
         Mistake::NoManagement => ("InvalidSpec", "AMQP cannot tell a queue's bindings"),
+        Mistake::MissingRight => ("PermissionMissing", "grant it what deploy/rbac.yaml lists"),
     }
 }
 
@@ -370,6 +377,36 @@ fn every_mistake_is_refused_with_its_reason_and_costs_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// There, and back: what an earlier migration left in the labels, the containers or the bindings shows only in the next one.
+#[test]
+fn however_a_migration_is_asked_for_the_pod_is_moved() {
+    let usual = Wording::default();
+    let wordings = [
+        Wording { target: TargetBy::Labels, ..usual },
+        Wording { sidecar: true, ..usual },
+        Wording { bindings: true, ..usual },
+        Wording { target: TargetBy::Labels, sidecar: true, bindings: true },
+    ];
+    let faults = [None, Some("kill-source@Transferring"), Some("crash-operator@SwitchingOver")];
+    for (wording, fault) in wordings.into_iter().flat_map(|wording| faults.map(|fault| (wording, fault))) {
+        for direct_kubelets in [false, true] {
+            let mut scenario = Scenario { nodes: 3, direct_kubelets, ..Scenario::new(1) };
+            let shape = Shape { bound: Bound::Twice, exchange: ExchangeKind::Headers, ..Shape::default() };
+            let workload =
+                Workload { source: 1, target: 2, rounds: 2, wording, shape, ..Workload::default() };
+            scenario.workloads = vec![workload];
+            let mut plan = Plan::from(scenario);
+            plan.faults = fault.iter().map(|text| text.parse().expect("the fault is well written")).collect();
+            let verdict = proven(plan);
+            let migration = &verdict.migration;
+            let outcomes = (migration.outcome.as_str(), migration.earlier[0].outcome.as_str());
+            assert_eq!(outcomes, ("Completed", "Completed"), "{wording:?} {fault:?} {direct_kubelets}");
+            assert_eq!((verdict.lost, verdict.duplicated, verdict.reordered), (0, 0, 0), "{wording:?}");
+            assert_eq!(verdict.struck, usize::from(fault.is_some()), "{wording:?}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{Class, Outcome};
-use crate::plan::{Fault, Knobs, Pace, Plan, Shape, Workload};
+use crate::plan::{Fault, Knobs, Pace, Plan, Shape, Wording, Workload};
 
 /// Makes a plan that breaks something smaller, as long as it breaks the same.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ fn simpler_faults(fault: &Fault) -> Vec<(&'static str, Fault)> {
 /// What makes a workload simpler, and how it is told.
 type Simplify = (&'static str, fn(&mut Workload));
 
-const SIMPLER: [Simplify; 11] = [
+const SIMPLER: [Simplify; 12] = [
     ("nobody in a hurry", |workload| workload.hurry_ms = None),
     ("no owner", |workload| workload.owner = None),
     ("the usual toleration", |workload| workload.toleration_s = None),
@@ -180,6 +180,7 @@ const SIMPLER: [Simplify; 11] = [
     ("usual prefetch", |workload| workload.prefetch = 16),
     ("usual work", |workload| workload.work_us = 4_000),
     ("the usual queue", |workload| workload.shape = Shape::default()),
+    ("the usual wording", |workload| workload.wording = Wording::default()),
     ("one producer", |workload| workload.producers = 1),
     ("fewer messages", |workload| workload.rate = (workload.rate / 2.0).max(5.0).min(workload.rate)),
 ];
@@ -198,6 +199,7 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
     all.extend([
         ("usual pace", change(&|plan| plan.scenario.pace = Pace::default())),
         ("whole writes", change(&|plan| plan.scenario.fragmented = false)),
+        ("kubelets by proxy", change(&|plan| plan.scenario.direct_kubelets = false)),
         ("usual latency", change(&|plan| plan.scenario.latency_us_max = 2_000)),
         ("a short warm-up", change(&|plan| plan.scenario.warm_up_ms = 500)),
     ]);
@@ -214,6 +216,12 @@ fn simpler_scenarios(plan: &Plan) -> Vec<(&'static str, Plan)> {
         }
         for shape in one_field_less(&workload.shape) {
             all.push(("a more usual queue", change(&|plan| plan.scenario.workloads[index].shape = shape)));
+        }
+        for wording in one_field_less(&workload.wording) {
+            all.push((
+                "a more usual wording",
+                change(&|plan| plan.scenario.workloads[index].wording = wording),
+            ));
         }
     }
     for pace in one_field_less(&plan.scenario.pace) {
@@ -328,14 +336,19 @@ mod tests {
         (workload.knobs.settle, workload.knobs.shadows, workload.knobs.retain_checkpoint) = (70, 1, true);
         plan.scenario.pace.heartbeat_ms += 1;
         plan.scenario.pace.concurrency = 1;
+        plan.scenario.direct_kubelets = true;
+        plan.scenario.workloads[0].wording = Wording { sidecar: true, bindings: true, ..Wording::default() };
         let needs = |plan: &Plan| {
-            plan.scenario.workloads[0].knobs.shadows == 1 && plan.scenario.pace.concurrency == 1
+            let workload = &plan.scenario.workloads[0];
+            workload.knobs.shadows == 1 && workload.wording.sidecar && plan.scenario.pace.concurrency == 1
         };
         let run = |candidate: &Plan| Ok(outcome(needs(candidate).then_some((Class::Safety, "NoLoss"))));
         let shrunk = Shrink::run(run, &plan, |_| {}).expect("it breaks").plan.scenario;
         let [only] = shrunk.workloads.as_slice() else { panic!("{shrunk:?}") };
         assert_eq!(only.knobs, Knobs { shadows: 1, ..Knobs::default() });
+        assert_eq!(only.wording, Wording { sidecar: true, ..Wording::default() });
         assert_eq!(shrunk.pace, Pace { concurrency: 1, ..Pace::default() });
+        assert!(!shrunk.direct_kubelets);
         assert_eq!((only.hurry_ms, only.toleration_s, shrunk.nodes), (None, None, 2));
     }
 

@@ -6,7 +6,7 @@ use ms2m::api::OnDeadline;
 
 use super::{
     Bound, ExchangeKind, Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, QueueKind, Scenario,
-    Shape, Step, Workload, directed, story,
+    Shape, Step, TargetBy, Wording, Workload, directed, story,
 };
 use crate::world::Mistake;
 
@@ -73,10 +73,16 @@ impl Scenario {
             workload.hurry_ms =
                 hurry(&mut hurries).filter(|_| workload.rounds == 1 && workload.owner.is_none());
         }
+        let mut wordings = generator(seed, 13);
+        if wordings.bool() {
+            for workload in &mut workloads {
+                workload.wording = wording(&mut wordings);
+            }
+        }
         let mistake = mistake(&mut generator(seed, 5)).filter(|_| count == 1);
         if mistake.is_some() {
             (workloads[0].rounds, workloads[0].hurry_ms, workloads[0].owner) = (1, None, None);
-            workloads[0].shape = Shape::default();
+            (workloads[0].shape, workloads[0].wording) = (Shape::default(), Wording::default());
         }
         Self {
             seed,
@@ -86,6 +92,7 @@ impl Scenario {
             latency_us_max: *choose(&mut rng, &[1_000, 2_000, 2_000, 10_000, 40_000]),
             fragmented: rng.u8(..4) == 0,
             pace: pace(&mut generator(seed, 8)),
+            direct_kubelets: generator(seed, 14).u8(..4) == 0,
             mistake,
         }
     }
@@ -136,6 +143,7 @@ fn workload(rng: &mut Rng, nodes: usize, count: usize) -> Workload {
         owner: None,
         toleration_s: None,
         shape: Shape::default(),
+        wording: Wording::default(),
         knobs: knobs(rng),
     }
 }
@@ -201,6 +209,14 @@ fn shape(rng: &mut Rng) -> Shape {
         bound: *choose(rng, &Bound::ALL),
         queue: *choose(rng, &QueueKind::ALL),
         dead_letters: rng.bool(),
+    }
+}
+
+fn wording(rng: &mut Rng) -> Wording {
+    Wording {
+        target: *choose(rng, &[TargetBy::Name, TargetBy::Labels]),
+        sidecar: rng.u8(..4) == 0,
+        bindings: rng.u8(..4) == 0,
     }
 }
 
@@ -321,6 +337,25 @@ mod tests {
         let is_usual = |scenario: &&Scenario| scenario.workloads.iter().all(|w| w.shape == Shape::default());
         let usual = scenarios.iter().filter(is_usual).count();
         assert!((1_900..2_300).contains(&usual), "{usual}");
+    }
+
+    #[test]
+    fn every_wording_comes_up_and_half_of_the_worlds_are_as_usual() {
+        let scenarios: Vec<Scenario> = (0..4_000).map(Scenario::random).collect();
+        let wordings = |scenario: &Scenario| -> Vec<Wording> {
+            scenario.workloads.iter().map(|workload| workload.wording).collect()
+        };
+        let all: BTreeSet<(TargetBy, bool, bool)> = scenarios
+            .iter()
+            .flat_map(&wordings)
+            .map(|wording| (wording.target, wording.sidecar, wording.bindings))
+            .collect();
+        assert_eq!(all.len(), 8);
+        let is_usual = |scenario: &&Scenario| wordings(scenario).iter().all(|w| *w == Wording::default());
+        let usual = scenarios.iter().filter(is_usual).count();
+        assert!((2_300..2_900).contains(&usual), "{usual}");
+        let direct = scenarios.iter().filter(|scenario| scenario.direct_kubelets).count();
+        assert!((900..1_100).contains(&direct), "{direct}");
     }
 
     #[test]

@@ -142,15 +142,15 @@ fault_kinds! {
     /// Somebody binds the queue to another exchange.
     ChangeBindings: at_once(),
 
-    /// The operator's writes are answered 409 Conflict.
+    /// The operator's writes, its claims of the Lease included, are answered 409 Conflict.
     ApiConflicts: lasts(1_500),
     /// The operator's requests are answered 429 Too Many Requests.
     ApiTooMany: lasts(1_500),
     /// The operator's requests are answered 500.
     ApiErrors: lasts(1_500),
-    /// The operator's next write is done, and the answer to it is lost.
+    /// The operator's next write is done, and the answer to it is lost; the same of its next claim of the Lease.
     LoseAcknowledgement: at_once(),
-    /// The operator's next write is lost.
+    /// The operator's next write is lost, and its next claim of the Lease.
     LoseWrite: at_once(),
     /// The operator's requests take a second longer.
     DelayApi: lasts(5_000),

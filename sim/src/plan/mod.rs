@@ -4,6 +4,7 @@
 //!   scenario   cluster and workloads: rates, sizes, deadlines           drawn from the seed
 //!     pace     how fast the parties are, how often they look
 //!     shape    exchange, bindings and queue of a workload
+//!     wording  how its migration is asked for
 //!   fault      what breaks, when, for how long                          drawn from the seed, by another generator
 //!     kind     what it is
 //!     moment   at which step of which migration, or at what time
@@ -26,6 +27,7 @@ mod scenario;
 mod shape;
 mod story;
 mod text;
+mod wording;
 mod workload;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,7 @@ pub use pace::Pace;
 pub use scenario::Scenario;
 pub use shape::{Bound, ExchangeKind, QueueKind, Shape};
 pub use text::NoFault;
+pub use wording::{TargetBy, Wording};
 pub use workload::{Knobs, Owner, Workload};
 
 /// What a run is made of; it decides everything that happens.

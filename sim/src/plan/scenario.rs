@@ -26,6 +26,9 @@ pub struct Scenario {
     /// How fast the parties are, how often they look, and how long they wait.
     #[serde(default, skip_serializing_if = "Pace::is_usual")]
     pub pace: Pace,
+    /// Whether the operator asks kubelets directly, and not through the API server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct_kubelets: bool,
     /// What the user got wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mistake: Option<Mistake>,
@@ -45,6 +48,7 @@ impl Scenario {
             latency_us_max: 2_000,
             fragmented: false,
             pace: Pace::default(),
+            direct_kubelets: false,
             mistake: None,
         }
     }
@@ -78,11 +82,13 @@ impl Scenario {
         }
         let is_single = |workload: &Workload| {
             let is_moved_once = workload.rounds == 1 && workload.hurry_ms.is_none();
-            is_moved_once && workload.owner.is_none() && workload.shape.is_usual()
+            let is_usual = workload.shape.is_usual() && workload.wording.is_usual();
+            is_moved_once && workload.owner.is_none() && is_usual
         };
         if self.mistake.is_some() && !(self.workloads.len() == 1 && self.workloads.iter().all(is_single)) {
             return Err(
-                "a mistake is made with one workload, of one migration, without an owner, and of the usual shape"
+                "a mistake is made with one workload, of one migration, without an owner, and of the usual shape and \
+                 wording"
                     .to_owned()
             );
         }

@@ -3,7 +3,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use ms2m::api::OnDeadline;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{Shape, Wording};
 
 /// A pod with its queue and its publishers, and how it is migrated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Workload {
     /// Its queue, and how messages get into it.
     #[serde(default, skip_serializing_if = "Shape::is_usual")]
     pub shape: Shape,
+    /// How its migration is asked for.
+    #[serde(default, skip_serializing_if = "Wording::is_usual")]
+    pub wording: Wording,
     /// What the migration's spec says.
     #[serde(default)]
     pub knobs: Knobs,
@@ -163,6 +166,7 @@ impl Default for Workload {
             owner: None,
             toleration_s: None,
             shape: Shape::default(),
+            wording: Wording::default(),
             knobs: Knobs::default(),
         }
     }

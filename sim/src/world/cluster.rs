@@ -21,6 +21,7 @@ use super::{
     operator::{self, SkewedClock},
     registry_host,
     routes::{self, Route, Routes},
+    sidecar::{SIDECAR_IMAGE, Sidecar},
 };
 use crate::{
     amqp::{self, SharedBroker},
@@ -87,6 +88,7 @@ impl Cluster {
             stop_traffic: watch::channel(false).0,
         };
         cluster.broker.watch_client(OPERATOR);
+        cluster.machines.lock().programs.insert(SIDECAR_IMAGE.to_owned(), Arc::new(Sidecar));
         cluster.create(objects::secret());
         for (index, workload) in scenario.workloads.iter().enumerate() {
             cluster.provide(Names::of(index, workload), workload, scenario.mistake);
@@ -106,8 +108,10 @@ impl Cluster {
 
     fn running_where(&self, is_meant: impl Fn(&str) -> bool) -> Option<String> {
         let state = self.machines.lock();
-        let mut running =
-            state.containers.iter().filter(|(_, container)| is_meant(&container.pod) && container.runs());
+        let mut running = state
+            .containers
+            .iter()
+            .filter(|(_, container)| is_meant(&container.pod) && container.holds_state() && container.runs());
         running.next().map(|(id, _)| id.clone())
     }
 
@@ -144,13 +148,7 @@ impl Cluster {
     fn provide(&self, names: Names, workload: &Workload, mistake: Option<Mistake>) {
         Routes::of(names, workload.shape).provide(&self.broker, mistake);
         self.broker.provide(&names.results(), "fanout", &names.results(), "");
-        let counter = CounterProgram {
-            amqp_url: objects::AMQP_URL.to_owned(),
-            queue: names.queue(),
-            prefetch: workload.prefetch,
-            work: Duration::from_micros(workload.work_us),
-            output: OutputTo { exchange: names.results(), routing_key: String::new() },
-        };
+        let counter = Self::counter(&names.queue(), &names.results(), workload);
         self.machines.lock().programs.insert(names.image(), Arc::new(counter));
         self.create(objects::service(names));
         self.create(match (mistake, workload.owner) {
@@ -158,6 +156,26 @@ impl Cluster {
             (None, Some(owner)) => objects::pod_owner(names, workload, owner),
             (None, None) => objects::source_pod(names, workload),
         });
+    }
+
+    fn counter(queue: &str, results: &str, workload: &Workload) -> CounterProgram {
+        CounterProgram {
+            amqp_url: objects::AMQP_URL.to_owned(),
+            queue: queue.to_owned(),
+            prefetch: workload.prefetch,
+            work: Duration::from_micros(workload.work_us),
+            output: OutputTo { exchange: results.to_owned(), routing_key: String::new() },
+        }
+    }
+
+    /// An application that consumes a queue of its own, and is none of the workloads: nobody moves it.
+    pub(super) fn provide_another_application(&self, name: &str) {
+        self.broker.provide(name, "fanout", name, "");
+        let pod = objects::another_pod(name);
+        let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
+        let counter = Self::counter(name, name, &Workload::default());
+        self.machines.lock().programs.insert(image, Arc::new(counter));
+        self.create(pod);
     }
 
     /// Makes every host but those of containers.
@@ -171,7 +189,7 @@ impl Cluster {
         for (index, workload) in scenario.workloads.iter().enumerate() {
             self.host_traffic(sim, Names::of(index, workload), workload);
         }
-        operator::host(sim, "operator", self.operator.clone(), self.clock.clone(), &scenario.pace);
+        operator::host(sim, "operator", self.operator.clone(), self.clock.clone(), scenario);
     }
 
     fn host_api_server(&self, sim: &mut Sim<'_>) {
@@ -210,12 +228,14 @@ impl Cluster {
     fn host_node(&self, sim: &mut Sim<'_>, node: String, scenario: &Scenario) {
         let (machines, pace) = (self.machines.clone(), scenario.pace.clone());
         let serves_checkpoints = scenario.mistake != Some(Mistake::NoCheckpoints);
+        let labels = objects::node_labels(&node, scenario);
         sim.host(node.clone(), move || {
-            let node = node.clone();
+            let (node, labels) = (node.clone(), labels.clone());
             let (heartbeat, watch_timeout_s) = (Duration::from_millis(pace.heartbeat_ms), pace.watch_s);
             let runtime = Arc::new(SimRuntime::new(&node, machines.clone(), pace.clone()));
             async move {
                 let mut config = kubelet::Config::new(&node, &node, KUBELET_PORT);
+                config.labels = labels;
                 config.serves_checkpoints = serves_checkpoints;
                 (config.heartbeat, config.watch_timeout_s) = (heartbeat, watch_timeout_s);
                 let kubelet = Kubelet::new(config, runtime, kubelet_client()?, Arc::new(SystemClock));

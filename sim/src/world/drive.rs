@@ -15,7 +15,7 @@ use super::{
 use crate::{
     determinism::{self, TraceLayer, wall_clock},
     network::{self, Delivery},
-    plan::Plan,
+    plan::{Plan, TargetBy},
     report::{Belief, Lane, Sample, Timeline, Verdict, Violation, narrate},
 };
 
@@ -326,6 +326,19 @@ impl Drive {
         let handover = party.status.handover.clone().unwrap_or_default();
         let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();
         self.reached.reach_if(second, "switched by a second session");
+        if completed {
+            self.reach_moved_as_said(index);
+        }
+    }
+
+    fn reach_moved_as_said(&mut self, index: usize) {
+        let wording = self.parties[index].workload.wording;
+        let by_labels = wording.target == TargetBy::Labels;
+        self.reached.reach_if(by_labels, "moved to a node that labels say");
+        self.reached.reach_if(wording.sidecar, "moved out of a pod with a sidecar");
+        self.reached.reach_if(wording.bindings, "moved with bindings that the user said");
+        let direct = self.plan.scenario.direct_kubelets;
+        self.reached.reach_if(direct, "moved by a kubelet that was asked directly");
     }
 
     pub(super) fn note(&mut self, sim: &Sim<'_>, lane: Lane, text: impl std::fmt::Display) {

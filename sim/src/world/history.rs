@@ -71,6 +71,7 @@ impl Drive {
         let mut processes: Vec<Process> = state
             .containers
             .iter()
+            .filter(|(_, container)| container.holds_state())
             .map(|(id, container)| Process {
                 pod: self.plain(&container.pod),
                 node: container.node.clone(),

@@ -13,6 +13,7 @@ use super::{
     freezer::Freezer,
     rare::KILLED_PUSHING,
     registry_host::SharedStore,
+    sidecar::SIDECAR,
     transfer::{Handled, Handling, PushUnderWay},
 };
 use crate::kubelet::Exit;
@@ -123,6 +124,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether it is the one of its pod that is moved, and no sidecar.
+    pub(super) fn holds_state(&self) -> bool {
+        self.container != SIDECAR
+    }
+
     /// Its exit code, if it has ended.
     pub fn exit_code(&self) -> Option<i32> {
         self.exit.borrow().as_ref().map(|exit| exit.code)

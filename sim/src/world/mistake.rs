@@ -2,11 +2,21 @@ use std::fmt;
 
 use amq_protocol::types::AMQPValue;
 use clap::ValueEnum;
+use ms2m::kubernetes::client::USER_AGENT;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Cluster, Names, machines::Ailment, names::node, objects};
-use crate::{apiserver::ApiServer, plan::Workload};
+use super::{
+    Cluster, Names,
+    machines::Ailment,
+    names::node,
+    objects,
+    sidecar::{SIDECAR, SIDECAR_IMAGE},
+};
+use crate::{
+    apiserver::{ApiServer, Denied},
+    plan::Workload,
+};
 
 /// Something that a user got wrong, or that their cluster lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -16,6 +26,10 @@ pub enum Mistake {
     UnknownPod,
     /// The pod has no such container.
     UnknownContainer,
+    /// The pod has several containers, and the migration names none.
+    AmbiguousContainer,
+    /// The migration names a container that does not run: its image is nowhere.
+    StoppedContainer,
     /// No node has the name.
     UnknownNode,
     /// No node has the labels.
@@ -26,6 +40,8 @@ pub enum Mistake {
     UnknownQueue,
     /// The queue is fed through the default exchange.
     UnboundQueue,
+    /// The queue is another application's, which consumes it.
+    AnothersQueue,
     /// There is no such Secret.
     UnknownSecret,
     /// The Secret has no such key.
@@ -70,18 +86,23 @@ pub enum Mistake {
     UnknownConfigMap,
     /// There is no URL of the management API, and the spec has no bindings.
     NoManagement,
+    /// The operator may not ask kubelets for a checkpoint.
+    MissingRight,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::UnknownPod,
         Self::UnknownContainer,
+        Self::AmbiguousContainer,
+        Self::StoppedContainer,
         Self::UnknownNode,
         Self::UnknownLabels,
         Self::SourcesNode,
         Self::UnknownQueue,
         Self::UnboundQueue,
+        Self::AnothersQueue,
         Self::UnknownSecret,
         Self::UnknownKey,
         Self::NoUrl,
@@ -104,6 +125,7 @@ impl Mistake {
         Self::HashExchange,
         Self::UnknownConfigMap,
         Self::NoManagement,
+        Self::MissingRight,
     ];
 
     /// Whether it can be known before anything is tried. Whether a runtime has CRIU, and whether a registry takes an
@@ -134,10 +156,13 @@ impl Mistake {
         match self {
             Self::UnknownPod => spec["sourcePod"] = json!("counting"),
             Self::UnknownContainer => spec["container"] = json!("main"),
+            Self::StoppedContainer => spec["container"] = json!(SIDECAR),
             Self::UnknownNode => spec["target"] = json!({ "nodeName": "node-9" }),
             Self::UnknownLabels => spec["target"] = json!({ "nodeSelector": { "zone": "moon" } }),
             Self::SourcesNode => spec["target"] = json!({ "nodeName": node(workload.source) }),
-            Self::UnknownQueue | Self::UnboundQueue => spec["broker"]["queue"] = json!(OTHER),
+            Self::UnknownQueue | Self::UnboundQueue | Self::AnothersQueue => {
+                spec["broker"]["queue"] = json!(OTHER);
+            }
             Self::UnknownSecret => spec["broker"]["urlSecret"]["name"] = json!(OTHER),
             Self::UnknownKey => spec["broker"]["urlSecret"]["key"] = json!(OTHER),
             Self::NoUrl | Self::WrongBroker => {
@@ -152,7 +177,9 @@ impl Mistake {
             }
             Self::Sequential => spec["strategy"] = json!("Sequential"),
             Self::TooShort => spec["replay"]["maxPause"] = json!("1ms"),
-            Self::OwnedPod
+            Self::AmbiguousContainer
+            | Self::MissingRight
+            | Self::OwnedPod
             | Self::ShadowNameTaken
             | Self::NoCheckpoints
             | Self::NoCriu
@@ -190,6 +217,11 @@ impl Mistake {
     /// The source, as the user has it.
     pub(super) fn source_pod(self, api: &ApiServer, workload: &Workload) -> Value {
         let mut pod = objects::source_pod(Names::of(0, workload), workload);
+        match self {
+            Self::AmbiguousContainer => objects::add_sidecar(&mut pod, SIDECAR_IMAGE),
+            Self::StoppedContainer => objects::add_sidecar(&mut pod, NO_IMAGE),
+            _ => {}
+        }
         if self == Self::OwnedPod {
             // Any object may be a controller, and this one has none of its own here.
             let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
@@ -206,6 +238,8 @@ impl Mistake {
         let create = |object| drop(cluster.api.create(object).expect("the scenario's own objects are valid"));
         match self {
             Self::UnboundQueue => cluster.broker.provide_queue(OTHER),
+            Self::AnothersQueue => cluster.provide_another_application(OTHER),
+            Self::MissingRight => cluster.api.deny(vec![asking_kubelets()]),
             Self::NoUrl => create(objects::secret_with_url(OTHER, "rabbitmq")),
             Self::WrongBroker => create(objects::secret_with_url(OTHER, NOBODY)),
             Self::ShadowNameTaken => create(objects::unrelated_pod("counter-shadow")),
@@ -213,6 +247,8 @@ impl Mistake {
             Self::RefusingRegistry => drop(cluster.machines.lock().ailments.insert(Ailment::RefusesPushes)),
             Self::UnknownPod
             | Self::UnknownContainer
+            | Self::AmbiguousContainer
+            | Self::StoppedContainer
             | Self::UnknownNode
             | Self::UnknownLabels
             | Self::SourcesNode
@@ -240,8 +276,20 @@ impl Mistake {
 
 /// The name of what is not there, or should not be used.
 const OTHER: &str = "other";
+/// An image that no registry has.
+const NO_IMAGE: &str = "registry:5000/nothing:1";
 /// Where no broker is.
 const NOBODY: &str = "amqp://guest:guest@rabbit:5672/%2f";
+
+/// The right to ask a kubelet, on either way to it.
+fn asking_kubelets() -> Denied {
+    Denied {
+        user_agent: Some(USER_AGENT.to_owned()),
+        resource: Some("nodes".to_owned()),
+        verb: Some("create".to_owned()),
+        ..Denied::default()
+    }
+}
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

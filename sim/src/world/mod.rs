@@ -40,6 +40,7 @@ mod registry_host;
 mod rounds;
 mod routes;
 mod runtime;
+mod sidecar;
 mod strike;
 mod transfer;
 

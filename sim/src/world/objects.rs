@@ -1,15 +1,21 @@
 //! The objects that a user creates: the workload, the Secret, the migration.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
     counter::IDENTITY_FILE,
     names::{Names, node},
+    routes::Routes,
+    sidecar::{SIDECAR, SIDECAR_IMAGE},
 };
-use crate::plan::{Owner, Workload};
+use crate::plan::{Owner, Scenario, TargetBy, Workload};
 
 /// Namespace of everything.
 pub(super) const NAMESPACE: &str = "default";
+/// Name of the container that is moved.
+const CONTAINER: &str = "counter";
 /// Image of the transfer Jobs; the operator's own.
 pub(super) const OPERATOR_IMAGE: &str = "registry:5000/ms2m:1";
 /// The broker, as everybody knows it.
@@ -44,6 +50,15 @@ pub(super) fn owner() -> Value {
     })
 }
 
+/// A pod of another application.
+pub(super) fn another_pod(name: &str) -> Value {
+    let workload = Workload::default();
+    let mut pod = source_pod(Names::of(0, &workload), &workload);
+    pod["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
+    pod["spec"]["containers"][0]["image"] = json!(format!("registry:5000/{name}:1"));
+    pod
+}
+
 /// A pod that has nothing to do with the migration.
 pub(super) fn unrelated_pod(name: &str) -> Value {
     let workload = Workload::default();
@@ -71,7 +86,7 @@ pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": 1,
             "containers": [{
-                "name": "counter",
+                "name": CONTAINER,
                 "image": names.image(),
                 "volumeMounts": [{ "name": "identity", "mountPath": parent(IDENTITY_FILE) }],
             }],
@@ -81,11 +96,33 @@ pub(super) fn source_pod(names: Names, workload: &Workload) -> Value {
             }],
         },
     });
+    if workload.wording.sidecar {
+        add_sidecar(&mut pod, SIDECAR_IMAGE);
+    }
     if let Some(seconds) = workload.toleration_s {
         pod["spec"]["tolerations"] =
             json!(["not-ready", "unreachable"].map(|state| tolerated(state, seconds)));
     }
     pod
+}
+
+/// Puts a container before the one that is moved: whoever takes the first takes the wrong one.
+pub(super) fn add_sidecar(pod: &mut Value, image: &str) {
+    if let Some(containers) = pod["spec"]["containers"].as_array_mut() {
+        containers.insert(0, json!({ "name": SIDECAR, "image": image }));
+    }
+}
+
+/// The labels of a node, for those who say by labels where to: the two nodes between which a workload moves have its own.
+pub(super) fn node_labels(name: &str, scenario: &Scenario) -> BTreeMap<String, String> {
+    let has_a_part =
+        |workload: &Workload| [workload.source, workload.target].map(node).iter().any(|one| one == name);
+    let workloads = scenario.workloads.iter().enumerate().filter(|(_, workload)| has_a_part(workload));
+    workloads.map(|(index, workload)| (pool(Names::of(index, workload)), "yes".to_owned())).collect()
+}
+
+fn pool(names: Names) -> String {
+    format!("pool/{}", names.service())
 }
 
 /// A state of its node that a pod tolerates for so long.
@@ -140,7 +177,7 @@ pub(super) fn service(names: Names) -> Value {
 pub(super) fn migration(names: Names, source_pod: &str, workload: &Workload) -> Value {
     let knobs = &workload.knobs;
     let ms = |ms: u64| format!("{ms}ms");
-    json!({
+    let mut object = json!({
         "apiVersion": "migration.ms2m.io/v1alpha1", "kind": "StatefulMigration",
         "metadata": { "name": names.migration(), "namespace": NAMESPACE },
         "spec": {
@@ -170,5 +207,24 @@ pub(super) fn migration(names: Names, source_pod: &str, workload: &Workload) -> 
             "attempts": { "checkpoints": knobs.checkpoints, "shadows": knobs.shadows },
             "retainCheckpoint": knobs.retain_checkpoint,
         },
-    })
+    });
+    word(&mut object["spec"], names, workload);
+    object
+}
+
+/// The same in the words of the workload.
+fn word(spec: &mut Value, names: Names, workload: &Workload) {
+    let wording = workload.wording;
+    if wording.target == TargetBy::Labels {
+        spec["target"] = json!({ "nodeSelector": { pool(names): "yes" } });
+    }
+    if wording.sidecar {
+        spec["container"] = json!(CONTAINER);
+    }
+    if wording.bindings {
+        spec["broker"]["bindings"] = json!(Routes::of(names, workload.shape).told());
+        if let Some(broker) = spec["broker"].as_object_mut() {
+            broker.remove("managementUrlSecret");
+        }
+    }
 }

@@ -8,12 +8,12 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use ms2m::operator::{Deps, Settings, health::Health, run as run_operator};
+use ms2m::operator::{Deps, KubeletAccess, Settings, health::Health, run as run_operator};
 use ms2m_app::io::{Clock, OsEntropy, SystemClock};
 use turmoil::Sim;
 
 use super::{cluster::api_config, freezer::Freezer, objects};
-use crate::{network::SimDial, plan::Pace};
+use crate::{network::SimDial, plan::Scenario};
 
 /// A host's clock, which may be set wrong.
 #[derive(Clone, Debug, Default)]
@@ -35,16 +35,16 @@ impl Clock for SkewedClock {
 }
 
 /// An operator on a host of its own, which has its name.
-pub(super) fn host(sim: &mut Sim<'_>, name: &str, freezer: Freezer, clock: SkewedClock, pace: &Pace) {
-    let (host, pace) = (name.to_owned(), pace.clone());
+pub(super) fn host(sim: &mut Sim<'_>, name: &str, freezer: Freezer, clock: SkewedClock, scenario: &Scenario) {
+    let (host, scenario) = (name.to_owned(), scenario.clone());
     sim.host(name, move || {
-        let (host, clock, pace) = (host.clone(), clock.clone(), pace.clone());
-        freezer.begin(async move { run(&host, clock, &pace).await })
+        let (host, clock, scenario) = (host.clone(), clock.clone(), scenario.clone());
+        freezer.begin(async move { run(&host, clock, &scenario).await })
     });
 }
 
 /// The operator that ships.
-async fn run(host: &str, clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(host: &str, clock: SkewedClock, scenario: &Scenario) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
         dial: Arc::new(SimDial),
@@ -52,13 +52,20 @@ async fn run(host: &str, clock: SkewedClock, pace: &Pace) -> Result<(), Box<dyn 
         entropy: Arc::new(OsEntropy),
         health: Health::default(),
         settings: Settings {
+            kubelet: kubelet_access(scenario)?,
             transfer_image: objects::OPERATOR_IMAGE.to_owned(),
-            concurrency: pace.concurrency,
+            concurrency: scenario.pace.concurrency,
             instance: host.to_owned(),
-            broker_deadline: Duration::from_millis(pace.broker_deadline_ms),
+            broker_deadline: Duration::from_millis(scenario.pace.broker_deadline_ms),
             ..Settings::default()
         },
     };
     run_operator(deps, pending()).await?;
     Ok(())
+}
+
+/// The operator is at the kubelets who it is at the API server, as outside of the simulation.
+fn kubelet_access(scenario: &Scenario) -> Result<KubeletAccess, Box<dyn std::error::Error>> {
+    let direct = scenario.direct_kubelets.then(api_config).transpose()?;
+    Ok(direct.map_or(KubeletAccess::Proxy, |config| KubeletAccess::Direct(Box::new(config))))
 }

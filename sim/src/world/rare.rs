@@ -42,7 +42,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 38] = [
+const OTHERS: [&str; 42] = [
     "completed",
     "rolled back",
     "failed",
@@ -67,6 +67,10 @@ const OTHERS: [&str; 38] = [
     "checkpoint left behind, and said so",
     "image kept by policy",
     "moved on, or back",
+    "moved to a node that labels say",
+    "moved out of a pod with a sidecar",
+    "moved with bindings that the user said",
+    "moved by a kubelet that was asked directly",
     WAITED,
     HAD_ITS_TURN,
     TAKEN_OVER,

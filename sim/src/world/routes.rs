@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
+use serde_json::{Value, json};
 
 use super::{Mistake, Names};
 use crate::{
@@ -56,6 +57,18 @@ impl Routes {
         for binding in self.bindings() {
             broker.bind(&binding);
         }
+    }
+
+    /// The queue's bindings as a migration's spec says them.
+    pub(super) fn told(self) -> Vec<Value> {
+        let told = |binding: BindingView| {
+            json!({
+                "exchange": binding.exchange,
+                "routingKey": binding.routing_key,
+                "arguments": binding.arguments,
+            })
+        };
+        self.bindings().into_iter().map(told).collect()
     }
 
     /// The ways that the publishers share.

@@ -70,9 +70,9 @@ impl Oracle {
     }
 }
 
-/// Whether it is a process of this workload.
+/// Whether it is a process of this workload that holds its state.
 pub(in crate::world) fn is_of(container: &Container, names: Names) -> bool {
-    names.has_pod(&container.pod)
+    container.holds_state() && names.has_pod(&container.pod)
 }
 
 /// Whether it is a process of this workload that runs, believes to own the queue, and holds it. A copy whose RAM still

@@ -13,7 +13,7 @@ use ms2m_counter::CounterState;
 use super::{Oracle, clean_end::migration_uid, memory};
 use crate::{
     report::Letter,
-    world::{Archive, Cluster, Names},
+    world::{Archive, Cluster, Container, Names},
 };
 
 /// The RAM that was checkpointed, and which processes have shown that they have it.
@@ -130,7 +130,8 @@ impl Oracle {
         let names = Names { moved: 0, ..self.names };
         let first = {
             let state = cluster.machines.lock();
-            let mut sources = state.containers.values().filter(|container| names.is_source(&container.pod));
+            let is_source = |it: &&Container| it.holds_state() && names.is_source(&it.pod);
+            let mut sources = state.containers.values().filter(is_source);
             sources.next().and_then(|container| {
                 memory(container).map(|m| m.cell().look(|ram| ram.state().incarnation.clone()))
             })

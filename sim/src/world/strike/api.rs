@@ -28,14 +28,11 @@ impl Drive {
             watches => return self.strike_watches(watches),
         };
         let inject = |on, effect| self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
-        // What is refused or late because the server can do no more is the claim of the Lease, too.
-        let election = on
-            .is_write
-            .is_none()
-            .then(|| inject(RequestMatch::from_client(lease::USER_AGENT), effect.clone()));
-        let id = inject(on, effect);
+        // The claim of the Lease is its request, too, and the next of them is struck besides.
+        let election = RequestMatch { user_agent: Some(lease::USER_AGENT.to_owned()), ..on.clone() };
+        let injected = vec![inject(election, effect.clone()), inject(on, effect)];
         // A single one waits for the write that it is meant for.
-        if times == 1 { Undo::Nothing } else { Undo::Withdraw(election.into_iter().chain([id]).collect()) }
+        if times == 1 { Undo::Nothing } else { Undo::Withdraw(injected) }
     }
 
     fn strike_watches(&self, kind: FaultKind) -> Undo {

@@ -84,7 +84,7 @@ impl Drive {
         self.strikes.operators += 1;
         let host = format!("operator-{}", self.strikes.operators);
         let (freezer, clock) = (Freezer::default(), SkewedClock::default());
-        operator::host(sim, &host, freezer, clock, &self.plan.scenario.pace);
+        operator::host(sim, &host, freezer, clock, &self.plan.scenario);
         host
     }
 

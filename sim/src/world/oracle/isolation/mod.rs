@@ -52,13 +52,13 @@ impl Isolation {
         let (Some(uid), Some(name)) = (&metadata.uid, &metadata.name) else { return None };
         let status = object.status.clone().unwrap_or_default();
         self.owners.learn(names, uid, name, &status);
-        self.names_its_own(uid, &status).err()
+        self.names_its_own(uid, &object.spec.broker.queue, &status).err()
     }
 
-    /// A status is about its own workload.
-    fn names_its_own(&self, uid: &str, status: &StatefulMigrationStatus) -> Result<(), String> {
+    /// A status is about its own workload, or about the queue that the user mistook for its own.
+    fn names_its_own(&self, uid: &str, queue: &str, status: &StatefulMigrationStatus) -> Result<(), String> {
         let Some(owner) = self.owners.migration(uid) else { return Ok(()) };
-        let replay = replay_queue(&owner.names.queue(), uid);
+        let replay = replay_queue(queue, uid);
         if let Some(mirror) = status.mirror.as_ref().filter(|mirror| mirror.replay_queue != replay) {
             return Err(format!(
                 "{} has the replay queue {}, and not {replay}",
