@@ -44,17 +44,15 @@ impl Drive {
             let known = names.iter().find(|(uid, _)| text.contains(uid.as_str()));
             known.map(|(_, name)| name.clone())
         };
-        let party_of = |uid: &str| self.parties.iter().find(|party| !uid.is_empty() && party.uid == uid);
         let letters = self.cluster.broker.letters().into_iter();
         letters
             .map(|letter| {
-                let migration = party_of(&letter.migration).map(|party| party.names.migration());
                 let to = match letter.to.as_str() {
                     to if to.starts_with("ms2m.replies.") => OPERATOR.to_owned(),
                     to => pod(to).unwrap_or_else(|| self.plain(to)),
                 };
                 let from = pod(&letter.from).unwrap_or_else(|| letter.from.clone());
-                let migration = migration.unwrap_or_else(|| letter.migration.clone());
+                let migration = self.plain(&letter.migration);
                 Letter { from, to, migration, ..letter }
             })
             .collect()
@@ -62,8 +60,8 @@ impl Drive {
 
     /// A text with the names of migrations instead of their UIDs, such as those of Jobs and queues.
     fn plain(&self, text: &str) -> String {
-        let known = self.parties.iter().filter(|party| !party.uid.is_empty());
-        known.fold(text.to_owned(), |text, party| text.replace(&party.uid, &party.names.migration()))
+        let known = self.parties.iter().flat_map(|party| party.migrations());
+        known.fold(text.to_owned(), |text, (uid, name)| text.replace(uid, &name))
     }
 
     fn processes(&self) -> Vec<Process> {

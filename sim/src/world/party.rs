@@ -23,6 +23,8 @@ pub(super) struct Party {
     pub(super) gone: bool,
     /// How often another process began to take part after the point of no return.
     pub(super) sessions_after_point_of_no_return: u32,
+    /// UIDs and names of the workload's migrations before this one.
+    past: Vec<(String, String)>,
     /// How the workload's migrations before this one went.
     pub(super) earlier: Vec<MigrationReport>,
     /// Another migration of the same pod, asked for meanwhile.
@@ -42,9 +44,21 @@ impl Party {
             cancelled: false,
             gone: false,
             sessions_after_point_of_no_return: 0,
+            past: Vec::new(),
             earlier: Vec::new(),
             hurried: None,
         }
+    }
+
+    /// UIDs and names of all of the workload's migrations that were seen.
+    pub(super) fn migrations(&self) -> impl Iterator<Item = (&str, String)> {
+        let past = self.past.iter().map(|(uid, name)| (uid.as_str(), name.clone()));
+        past.chain([(self.uid.as_str(), self.names.migration())]).filter(|(uid, _)| !uid.is_empty())
+    }
+
+    /// The object that it was about is a matter of the past.
+    pub(super) fn forget_uid(&mut self) {
+        self.past.push((std::mem::take(&mut self.uid), self.names.migration()));
     }
 
     /// Nothing more will happen to it.

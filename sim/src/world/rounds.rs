@@ -70,11 +70,11 @@ impl Party {
         let names = self.names.next(self.status.phase == Phase::Completed);
         self.oracle.next_round(cluster, &self.status, names, at);
         self.earlier.push(self.report());
+        self.forget_uid();
         self.names = names;
         self.status = StatefulMigrationStatus::default();
         self.hurried = None;
         self.asked = Some(cluster.counts());
-        self.uid.clear();
         (self.cancelled, self.gone) = (false, false);
         self.sessions_after_point_of_no_return = 0;
     }
