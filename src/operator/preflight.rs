@@ -48,7 +48,11 @@ pub(super) async fn preflight(
     }
     let (rights, shadow, transfer, busy) =
         tokio::join!(checks.rights(), checks.shadow_name(), checks.transfer(), checks.others());
-    result.findings.extend(rights.into_iter().chain(shadow).chain(transfer).chain(busy));
+    // The shadow that is there is the other migration's: nobody is to delete or rename it.
+    let shadow = shadow.filter(|_| busy.is_none());
+    result.findings.extend(rights.into_iter().chain(shadow).chain(transfer));
+    // It is what the rest comes of, as where the other one has just removed the pod.
+    result.findings.splice(0..0, busy);
     for Finding { reason, message } in &result.findings {
         tracing::info!(reason, message, "the migration cannot begin yet");
     }
