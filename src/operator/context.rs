@@ -6,7 +6,7 @@ use std::{
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Deps, Settings, leadership::Term, session::Sessions};
+use super::{Deps, Settings, leadership::Term, places::Places, session::Sessions};
 use crate::{
     api::StatefulMigration,
     io::{Clock, Dial, Entropy},
@@ -23,6 +23,7 @@ pub(super) struct Context {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) settings: Settings,
     pub(super) sessions: Sessions,
+    pub(super) places: Places,
     wake: UnboundedSender<ObjectRef<StatefulMigration>>,
     /// How often in a row a migration could not be reconciled, by UID.
     failures: Mutex<BTreeMap<String, u32>>,
@@ -44,6 +45,7 @@ impl Context {
             dial: deps.dial,
             clock: deps.clock,
             entropy: deps.entropy,
+            places: Places::new(deps.settings.concurrency),
             settings: deps.settings,
             sessions: Sessions::default(),
             wake,

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _, future};
+use futures::{FutureExt as _, Stream, StreamExt as _, future};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Resource, ResourceExt as _,
     runtime::{
         Controller, WatchStreamExt as _,
-        controller::{self, Action},
+        controller::Action,
         reflector::{self, ObjectRef},
         watcher,
     },
@@ -52,8 +52,9 @@ pub(super) async fn run(
         }
         future::pending::<()>().await;
     };
+    let closing = context.clone();
+    let shutdown = shutdown.map(move |()| closing.places.close());
     let work = Controller::for_stream(logged(migrations), store)
-        .with_config(controller::Config::default().concurrency(context.settings.concurrency))
         .watches_stream(logged(marked(scoped::<Pod>(&context))), migration_of)
         .watches_stream(logged(marked(scoped::<Job>(&context))), migration_of)
         .reconcile_on(wakes)

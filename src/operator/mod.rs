@@ -23,6 +23,7 @@ pub mod health;
 pub mod leadership;
 mod observe;
 mod phase_changes;
+mod places;
 mod preflight;
 mod reconcile;
 mod rivalry;

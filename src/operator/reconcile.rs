@@ -52,6 +52,8 @@ pub(super) async fn reconcile(
     cached: Arc<StatefulMigration>,
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
+    // Another operator goes on with it.
+    let Some(_place) = context.places.take().await else { return Ok(Action::await_change()) };
     let migration = MigrationRef::of(&cached);
     let next = match begin(&context, &migration).await? {
         Some(object) => Box::pin(Turn::new(&context, &migration, object).take()).await?,
