@@ -60,7 +60,7 @@ impl Drive {
 
     /// A text with the names of migrations instead of their UIDs, such as those of Jobs and queues.
     fn plain(&self, text: &str) -> String {
-        let known = self.parties.iter().flat_map(|party| party.migrations());
+        let known = self.parties.iter().flat_map(super::party::Party::migrations);
         known.fold(text.to_owned(), |text, (uid, name)| text.replace(uid, &name))
     }
 
@@ -220,6 +220,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::ApiErrors
         | K::LoseAcknowledgement
         | K::LoseWrite
+        | K::DelayWrite
         | K::DelayApi
         | K::StallWatches
         | K::CloseWatches

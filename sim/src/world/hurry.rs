@@ -1,9 +1,9 @@
 //! Another migration of a pod, asked for by somebody who does not wait for the end of the first: it has to wait, and begins
-//! only where the first has left the pod where it was.
+//! only where the first has left the pod where it was. Of two that were asked for in the same second either may go first.
 
 use std::time::Duration;
 
-use ms2m::api::{Phase, StatefulMigration, StatefulMigrationStatus, condition, reason};
+use ms2m::api::{Condition, Phase, StatefulMigration, StatefulMigrationStatus, condition, reason};
 use turmoil::Sim;
 
 use super::{Names, cluster::Cluster, drive::Drive, objects, party::Party, rare};
@@ -35,8 +35,7 @@ impl Hurried {
     }
 
     fn waits(&self) -> bool {
-        let is_busy =
-            |it: &ms2m::api::Condition| it.type_ == condition::READY && it.reason == reason::SOURCE_BUSY;
+        let is_busy = |it: &Condition| it.type_ == condition::READY && it.reason == reason::SOURCE_BUSY;
         self.status.conditions.iter().any(is_busy)
     }
 
@@ -59,17 +58,17 @@ impl Drive {
         for index in 0..self.parties.len() {
             let party = &mut self.parties[index];
             let Some(hurried) = party.hurried.as_mut() else { continue };
+            let (names, is_over) = (hurried.names, hurried.status.phase.is_terminal());
             if !hurried.is_asked && sim.elapsed() >= hurried.at {
                 hurried.is_asked = true;
-                let names = hurried.names;
                 let migration = objects::migration(names, &self.cluster.source_pod(names), &party.workload);
                 self.cluster.create(migration);
                 self.note(sim, Lane::Run, format_args!("{} asked for", names.migration()));
                 began = true;
             } else if hurried.is_asked && party.makes_way() {
                 self.reach_at_the_end_of(index);
-                self.parties[index].next_round(&self.cluster, sim.elapsed());
-                self.reached.reach(rare::HAD_ITS_TURN);
+                self.parties[index].next_round(&self.cluster, names, sim.elapsed());
+                self.reached.reach_if(!is_over, rare::HAD_ITS_TURN);
                 began = true;
             }
         }
@@ -81,19 +80,28 @@ impl Drive {
         let (mut strangers, mut told) = (Vec::new(), Vec::new());
         for party in &mut self.parties {
             let (first, phase, makes_way) = (party.names.migration(), party.status.phase, party.makes_way());
+            let yields =
+                !has_touched_anything(&party.status) && party.is_as_old_as_the_hurried(&self.cluster);
             let Some(hurried) = party.hurried.as_mut().filter(|hurried| hurried.is_asked) else { continue };
             let waited = hurried.waits();
             let Some(migration) = hurried.follow(&self.cluster) else { continue };
+            let is_kept_back = is_kept_back(&party.status) || is_kept_back(&hurried.status);
+            self.reached.reach_if(is_kept_back, rare::LOOKED_AGAIN);
             strangers.extend(self.isolation.follow(hurried.names, &migration));
+            if hurried.has_begun() && yields {
+                party.goes_over();
+                told.push((rare::WENT_FIRST, format!("{} goes before {first}", party.names.migration())));
+                continue;
+            }
             if hurried.has_begun() && !makes_way {
                 strangers.push(format!("{} has begun while {first} is {phase:?}", hurried.names.migration()));
             }
             if hurried.waits() && !waited {
-                told.push(format!("{} waits", hurried.names.migration()));
+                told.push((rare::WAITED, format!("{} waits", hurried.names.migration())));
             }
         }
-        for text in told {
-            self.reached.reach(rare::WAITED);
+        for (point, text) in told {
+            self.reached.reach(point);
             self.note(sim, Lane::Run, text);
         }
         if let Some(message) = strangers.into_iter().next() {
@@ -102,7 +110,38 @@ impl Drive {
     }
 }
 
+/// Whether a migration has passed its checks, and waits, or has given up, for another one.
+fn is_kept_back(status: &StatefulMigrationStatus) -> bool {
+    let is_busy = |it: &Condition| it.type_ == condition::READY && it.reason == reason::SOURCE_BUSY;
+    status.source.is_some() && status.conditions.iter().any(is_busy)
+}
+
+/// Whether a migration has come further than to its checks.
+fn has_touched_anything(status: &StatefulMigrationStatus) -> bool {
+    status.phase_transitions.iter().any(|entered| entered.phase == Phase::Mirroring)
+}
+
 impl Party {
+    /// Whether both were asked for in the same second: nobody can tell which was the first.
+    fn is_as_old_as_the_hurried(&self, cluster: &Cluster) -> bool {
+        let created = |names| {
+            let object = cluster.migration(names)?;
+            object["metadata"]["creationTimestamp"].as_str().map(str::to_owned)
+        };
+        let Some(hurried) = &self.hurried else { return false };
+        created(self.names).is_some_and(|first| created(hurried.names) == Some(first))
+    }
+
+    /// The second goes first: the run follows that one, and the first is the one that waits.
+    fn goes_over(&mut self) {
+        self.forget_uid();
+        let Some(hurried) = &mut self.hurried else { return };
+        std::mem::swap(&mut self.names, &mut hurried.names);
+        hurried.status = std::mem::take(&mut self.status);
+        self.cancelled = false;
+        self.oracle.goes_over_to(self.names);
+    }
+
     /// Whether the first migration is over and has undone what it had done: the pod is where it was, or the one that its kubelet
     /// made of it when its process had died.
     fn makes_way(&self) -> bool {

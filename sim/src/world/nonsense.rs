@@ -11,8 +11,13 @@ const STRANGER: &str = "00000000-0000-0000-0000-000000000000";
 /// migration, numbers that no process counts, a word that fits no condition. Each is to be told a person or left, and acked.
 ///
 /// It speaks in the name of the parties themselves where that costs them nothing: whoever says of a RAM that it has the nonce
-/// is believed.
-pub(super) fn letters(migration: &str, queue: &str, status: &StatefulMigrationStatus) -> Vec<Vec<u8>> {
+/// is believed. Of what it says of its queue there are several, of which the last would count: `draw` says which one it is.
+pub(super) fn letters(
+    migration: &str,
+    queue: &str,
+    status: &StatefulMigrationStatus,
+    draw: u64,
+) -> Vec<Vec<u8>> {
     let epoch = status.epoch.unwrap_or_default();
     let reply = |migration: &str, pod_uid: &str, body: ReplyBody| Reply {
         version: CONTRACT_VERSION,
@@ -52,9 +57,9 @@ pub(super) fn letters(migration: &str, queue: &str, status: &StatefulMigrationSt
             let (last_epoch, nonce) = (u64::MAX, None);
             ReplyBody::Probed { last_epoch, nonce, owner: true, queue, sequenced: true }
         };
-        for queue in [None, Some(STRANGER.to_owned()), Some(queue.to_owned())] {
-            replies.push(reply(migration, &source.uid, probed(queue)));
-        }
+        let queues = [None, Some(STRANGER), Some(queue)];
+        let queue = queues[usize::try_from(draw % 3).unwrap_or_default()];
+        replies.push(reply(migration, &source.uid, probed(queue.map(str::to_owned))));
     }
     let unreadable = [b"no JSON".to_vec(), b"{}".to_vec(), vec![0xff; 16]];
     let readable = replies.iter().filter_map(|reply| serde_json::to_vec(reply).ok());

@@ -42,7 +42,7 @@ const CUTOFFS: [(&str, &str); 4] = [
 ];
 
 /// What needs no more words.
-const OTHERS: [&str; 42] = [
+const OTHERS: [&str; 44] = [
     "completed",
     "rolled back",
     "failed",
@@ -73,6 +73,8 @@ const OTHERS: [&str; 42] = [
     "moved by a kubelet that was asked directly",
     WAITED,
     HAD_ITS_TURN,
+    WENT_FIRST,
+    LOOKED_AGAIN,
     TAKEN_OVER,
     MADE_WAY,
     "status written in conflict",
@@ -91,6 +93,12 @@ const OTHERS: [&str; 42] = [
 pub(super) const WAITED: &str = "second migration of a pod waited for the first";
 /// And has its turn when the first has left the pod where it was.
 pub(super) const HAD_ITS_TURN: &str = "second migration of a pod had its turn after the first";
+
+/// Of two that were asked for in the same second, the one that was asked for later goes first.
+pub(super) const WENT_FIRST: &str = "second migration of a pod went before the first";
+
+/// The checks of two have passed, and one is kept from beginning by what it sees then.
+pub(super) const LOOKED_AGAIN: &str = "second look at the other migrations of a pod kept one back";
 
 /// The Lease has another holder, and a migration is under way.
 pub(super) const TAKEN_OVER: &str = "taken over by another operator";

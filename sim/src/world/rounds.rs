@@ -5,7 +5,7 @@ use std::time::Duration;
 use ms2m::api::{Phase, StatefulMigrationStatus};
 use turmoil::Sim;
 
-use super::{Mistake, drive::Drive, hurry::Hurried, objects, party::Party};
+use super::{Mistake, Names, drive::Drive, hurry::Hurried, objects, party::Party};
 use crate::report::Lane;
 
 impl Drive {
@@ -42,7 +42,9 @@ impl Drive {
         for index in 0..self.parties.len() {
             if self.parties[index].goes_on(&self.cluster) {
                 self.reach_at_the_end_of(index);
-                self.parties[index].next_round(&self.cluster, sim.elapsed());
+                let party = &mut self.parties[index];
+                let names = party.names.next(party.status.phase == Phase::Completed);
+                party.next_round(&self.cluster, names, sim.elapsed());
                 self.ask_for(sim, index);
                 began = true;
             }
@@ -66,8 +68,7 @@ impl Party {
         more && self.is_over() && lives()
     }
 
-    pub(super) fn next_round(&mut self, cluster: &super::Cluster, at: Duration) {
-        let names = self.names.next(self.status.phase == Phase::Completed);
+    pub(super) fn next_round(&mut self, cluster: &super::Cluster, names: Names, at: Duration) {
         self.oracle.next_round(cluster, &self.status, names, at);
         self.earlier.push(self.report());
         self.forget_uid();

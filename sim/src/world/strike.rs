@@ -207,6 +207,7 @@ impl Drive {
             | FaultKind::ApiErrors
             | FaultKind::LoseAcknowledgement
             | FaultKind::LoseWrite
+            | FaultKind::DelayWrite
             | FaultKind::DelayApi
             | FaultKind::StallWatches
             | FaultKind::CloseWatches

@@ -69,6 +69,7 @@ impl Oracle {
             && ended
             && why != reason::REPLAY_DEADLINE_EXCEEDED
             && why != reason::DEADLINE_EXCEEDED
+            && !(why == reason::SOURCE_BUSY && self.has_rivals)
         {
             self.broke(
                 at,

@@ -65,6 +65,8 @@ pub struct Oracle {
     outputs: Outputs,
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
+    /// Somebody asks for two migrations of its pod: one may have to give way.
+    has_rivals: bool,
     point_of_no_return: Option<jiff::Timestamp>,
     /// When it was on record that the migration is given up.
     gave_up_at: Option<Duration>,
@@ -94,6 +96,7 @@ impl Oracle {
             permits: Permits::default(),
             outputs: Outputs::default(),
             is_calm: faults.is_empty(),
+            has_rivals: workload.hurry_ms.is_some(),
             point_of_no_return: None,
             gave_up_at: None,
             may_begin: true,
@@ -101,6 +104,12 @@ impl Oracle {
             outlived: None,
             left_before: Vec::new(),
         }
+    }
+
+    /// Another migration of the workload goes before the one that was watched, which has done nothing yet.
+    pub(super) fn goes_over_to(&mut self, names: Names) {
+        self.names = names;
+        (self.phase, self.transitions, self.gave_up_at) = (Phase::Pending, 0, None);
     }
 
     /// One migration of the workload is over, and has to have left nothing behind; the next begins.

@@ -24,6 +24,7 @@ impl Drive {
             FaultKind::ApiErrors => (operator, u32::MAX, refuse(500, None)),
             FaultKind::LoseAcknowledgement => (operator.writes(), 1, FaultEffect::LoseAcknowledgement),
             FaultKind::LoseWrite => (operator.writes(), 1, FaultEffect::LoseRequest),
+            FaultKind::DelayWrite => (operator.writes(), 1, FaultEffect::Delay { ms: 2 * DELAY_MS }),
             FaultKind::DelayApi => (operator, u32::MAX, FaultEffect::Delay { ms: DELAY_MS }),
             watches => return self.strike_watches(watches),
         };

@@ -66,8 +66,13 @@ impl Drive {
                 self.target_uid(party).is_some_and(|uid| broker.delete_queue(&control_queue(&uid)))
             }
             FaultKind::TalkNonsense => {
-                let letters = nonsense::letters(&party.uid, &party.names.queue(), &party.status).into_iter();
-                letters.filter(|letter| broker.post(&replies_queue(&party.uid), letter.clone())).count() > 0
+                let (queue, draw) = (party.names.queue(), self.plan.scenario.seed);
+                let letters = nonsense::letters(&party.uid, &queue, &party.status, draw);
+                letters
+                    .into_iter()
+                    .filter(|letter| broker.post(&replies_queue(&party.uid), letter.clone()))
+                    .count()
+                    > 0
             }
             FaultKind::RepeatControl => broker.repeat_control() > 0,
             other => misdirected(other),
