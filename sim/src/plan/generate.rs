@@ -163,7 +163,7 @@ fn owner(rng: &mut Rng) -> Option<Owner> {
 fn hurry(rng: &mut Rng) -> Option<u64> {
     let is_within_a_second = rng.bool();
     (rng.u8(..8) == 0)
-        .then(|| if is_within_a_second { rng.u64(50..700) } else { spread_ms(rng, 1_000, 30_000) })
+        .then(|| if is_within_a_second { rng.u64(50..500) } else { spread_ms(rng, 1_000, 30_000) })
 }
 
 /// Seldom, as there is little to see; but there are many of them.
@@ -256,8 +256,16 @@ fn late_records(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
     let within_a_second = |workload: &&Workload| workload.hurry_ms.is_some_and(|hurry_ms| hurry_ms < 1_000);
     let hurried = workloads.iter().position(|workload| within_a_second(&workload));
     let Some(workload) = hurried.filter(|_| rng.u8(..4) > 0) else { return Vec::new() };
-    let at = Moment { workload, round: 0, step: Step::Write(1), after_ms: 0 };
-    vec![Fault { at, kind: FaultKind::DelayWrite, lasts_ms: 0 }]
+    let fault = |kind, lasts_ms| {
+        let at = Moment { workload, round: 0, step: Step::Write(1), after_ms: 0 };
+        Fault { at, kind, lasts_ms }
+    };
+    let mut faults = vec![fault(FaultKind::DelayWrite, 0)];
+    // Where the source answers late, too, both have written it down before either begins.
+    if rng.u8(..4) > 0 {
+        faults.push(fault(FaultKind::Hold(Link::SourceBroker), rng.u64(3_000..6_000)));
+    }
+    faults
 }
 
 /// Every kind about no link, but for those that are drawn by themselves.
