@@ -260,7 +260,7 @@ fn late_records(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
         let at = Moment { workload, round: 0, step: Step::Write(1), after_ms: 0 };
         Fault { at, kind, lasts_ms }
     };
-    let mut faults = vec![fault(FaultKind::DelayWrite, 0)];
+    let mut faults = vec![fault(FaultKind::DelayStatus, 0)];
     // Where the source answers late, too, both have written it down before either begins.
     if rng.u8(..4) > 0 {
         faults.push(fault(FaultKind::Hold(Link::SourceBroker), rng.u64(3_000..6_000)));

@@ -152,8 +152,8 @@ fault_kinds! {
     LoseAcknowledgement: at_once(),
     /// The operator's next write is lost, and its next claim of the Lease.
     LoseWrite: at_once(),
-    /// The operator's next write takes two seconds longer, and its next claim of the Lease.
-    DelayWrite: at_once(),
+    /// The operator's next write of the migration's status takes two seconds longer.
+    DelayStatus: at_once(),
     /// The operator's requests take a second longer.
     DelayApi: lasts(5_000),
     /// Watches stay silent.

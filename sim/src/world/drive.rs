@@ -369,7 +369,7 @@ impl Drive {
         }
     }
 
-    fn step(&mut self, sim: &mut Sim<'_>) {
+    pub(super) fn step(&mut self, sim: &mut Sim<'_>) {
         self.cluster.machines.serve(sim);
         self.end_strikes(sim);
         if let Err(error) = sim.step() {

@@ -220,7 +220,7 @@ fn concerned(kind: FaultKind, party: &Party) -> Vec<String> {
         | K::ApiErrors
         | K::LoseAcknowledgement
         | K::LoseWrite
-        | K::DelayWrite
+        | K::DelayStatus
         | K::DelayApi
         | K::StallWatches
         | K::CloseWatches

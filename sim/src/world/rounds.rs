@@ -16,7 +16,10 @@ impl Drive {
         let first = self.parties[order[0]].workload.delay_ms;
         for index in order {
             let at = warm + Duration::from_millis(self.parties[index].workload.delay_ms - first);
-            self.step_until(sim, at);
+            while sim.elapsed() < at {
+                self.step(sim);
+                self.hurry(sim);
+            }
             self.ask_for(sim, index);
         }
     }

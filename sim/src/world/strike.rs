@@ -207,14 +207,14 @@ impl Drive {
             | FaultKind::ApiErrors
             | FaultKind::LoseAcknowledgement
             | FaultKind::LoseWrite
-            | FaultKind::DelayWrite
+            | FaultKind::DelayStatus
             | FaultKind::DelayApi
             | FaultKind::StallWatches
             | FaultKind::CloseWatches
             | FaultKind::CompactHistory
             | FaultKind::LaggingApi
             | FaultKind::RepeatWatches
-            | FaultKind::StaleWatch => Some(self.strike_api(fault.kind)),
+            | FaultKind::StaleWatch => Some(self.strike_api(fault)),
             FaultKind::DropOperator
             | FaultKind::DropSource
             | FaultKind::DropTarget

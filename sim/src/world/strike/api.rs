@@ -5,7 +5,7 @@ use ms2m::kubernetes::{client::USER_AGENT, lease};
 use super::{Undo, misdirected};
 use crate::{
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
-    plan::FaultKind,
+    plan::{Fault, FaultKind},
     world::drive::Drive,
 };
 
@@ -15,16 +15,21 @@ const DELAY_MS: u32 = 1_000;
 const AGAIN: u64 = 40;
 
 impl Drive {
-    pub(super) fn strike_api(&self, kind: FaultKind) -> Undo {
+    pub(super) fn strike_api(&self, fault: &Fault) -> Undo {
         let operator = RequestMatch::from_client(USER_AGENT);
         let refuse = |code, retry_after_s| FaultEffect::Refuse { code, retry_after_s };
-        let (on, times, effect) = match kind {
+        let migration = || self.parties[fault.at.workload].names.migration();
+        let (on, times, effect) = match fault.kind {
             FaultKind::ApiConflicts => (operator.writes(), u32::MAX, refuse(409, None)),
             FaultKind::ApiTooMany => (operator, u32::MAX, refuse(429, Some(1))),
             FaultKind::ApiErrors => (operator, u32::MAX, refuse(500, None)),
             FaultKind::LoseAcknowledgement => (operator.writes(), 1, FaultEffect::LoseAcknowledgement),
             FaultKind::LoseWrite => (operator.writes(), 1, FaultEffect::LoseRequest),
-            FaultKind::DelayWrite => (operator.writes(), 1, FaultEffect::Delay { ms: 2 * DELAY_MS }),
+            FaultKind::DelayStatus => (
+                operator.writes().subresource("status").named(&migration()),
+                1,
+                FaultEffect::Delay { ms: 2 * DELAY_MS },
+            ),
             FaultKind::DelayApi => (operator, u32::MAX, FaultEffect::Delay { ms: DELAY_MS }),
             watches => return self.strike_watches(watches),
         };
