@@ -5,8 +5,8 @@ use fastrand::Rng;
 use ms2m::api::OnDeadline;
 
 use super::{
-    Bound, ExchangeKind, Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, QueueKind, Scenario,
-    Shape, Step, TargetBy, Wording, Workload, directed, story,
+    Bound, ExchangeKind, Fault, FaultKind, Knobs, Link, Moment, Owner, Pace, Plan, QueueKind, SECOND_MS,
+    Scenario, Shape, Step, TargetBy, Wording, Workload, directed, story,
 };
 use crate::world::Mistake;
 
@@ -253,8 +253,8 @@ fn faults(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
 /// Of two migrations that are asked for in the same moment, what the first writes down of its checks, which comes after its
 /// finalizer, mostly comes late: else the other sees it before it has looked at anything.
 fn late_records(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
-    let within_a_second = |workload: &&Workload| workload.hurry_ms.is_some_and(|hurry_ms| hurry_ms < 1_000);
-    let hurried = workloads.iter().position(|workload| within_a_second(&workload));
+    let is_within_a_second = |workload: &Workload| workload.hurry_ms.is_some_and(|ms| ms < SECOND_MS);
+    let hurried = workloads.iter().position(is_within_a_second);
     let Some(workload) = hurried.filter(|_| rng.u8(..4) > 0) else { return Vec::new() };
     let fault = |kind, lasts_ms| {
         let at = Moment { workload, round: 0, step: Step::Write(1), after_ms: 0 };

@@ -42,7 +42,7 @@ pub use scenario::Scenario;
 pub use shape::{Bound, ExchangeKind, QueueKind, Shape};
 pub use text::NoFault;
 pub use wording::{TargetBy, Wording};
-pub use workload::{Knobs, Owner, Workload};
+pub use workload::{Knobs, Owner, SECOND_MS, Workload};
 
 /// What a run is made of; it decides everything that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -63,7 +63,10 @@ pub enum Owner {
 /// How often a workload may be migrated: the shadow's name grows with each.
 const ROUNDS_MAX: u32 = 4;
 
-/// Longer than a preflight takes, somebody waits who is not in a hurry.
+/// The creation of an object is known to the second: which of two is the older is clear only where they are further apart.
+pub const SECOND_MS: u64 = 1_000;
+
+/// Who asks later than this is in no hurry.
 const HURRY_MS: RangeInclusive<u64> = 0..=60_000;
 
 /// A day: longer than any phase takes.

@@ -220,15 +220,15 @@ impl Mistake {
         match self {
             Self::AmbiguousContainer => objects::add_sidecar(&mut pod, SIDECAR_IMAGE),
             Self::StoppedContainer => objects::add_sidecar(&mut pod, NO_IMAGE),
+            Self::OwnedPod => {
+                // Any object may be a controller, and this one has none of its own here.
+                let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
+                pod["metadata"]["ownerReferences"] = json!([{
+                    "apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
+                    "uid": owner["metadata"]["uid"], "controller": true,
+                }]);
+            }
             _ => {}
-        }
-        if self == Self::OwnedPod {
-            // Any object may be a controller, and this one has none of its own here.
-            let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
-            pod["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
-                "uid": owner["metadata"]["uid"], "controller": true,
-            }]);
         }
         pod
     }

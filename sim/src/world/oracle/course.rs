@@ -65,11 +65,13 @@ impl Oracle {
     pub(super) fn completes_in_calm(&mut self, status: &StatefulMigrationStatus, at: Duration) {
         let why = status.outcome.as_ref().map(|outcome| outcome.reason.clone()).unwrap_or_default();
         let ended = status.phase.is_terminal() && status.phase != Phase::Completed;
+        // The first of two need not wait for the second, unless nobody can tell which is which.
+        let waits = why == reason::SOURCE_BUSY && (self.names.round > 0 || self.has_a_twin);
         if self.is_calm
             && ended
             && why != reason::REPLAY_DEADLINE_EXCEEDED
             && why != reason::DEADLINE_EXCEEDED
-            && !(why == reason::SOURCE_BUSY && self.has_rivals)
+            && !waits
         {
             self.broke(
                 at,

@@ -46,7 +46,7 @@ pub(super) use self::{isolation::Isolation, ownership::is_of};
 use super::{Cluster, Container, Names, counter::CounterMemory, objects};
 use crate::{
     amqp::BindingView,
-    plan::{Fault, FaultKind, Workload},
+    plan::{Fault, FaultKind, SECOND_MS, Workload},
     report::{Violation, WorkloadReport},
 };
 
@@ -65,8 +65,8 @@ pub struct Oracle {
     outputs: Outputs,
     /// Nothing breaks, and nobody got anything wrong.
     is_calm: bool,
-    /// Somebody asks for two migrations of its pod: one may have to give way.
-    has_rivals: bool,
+    /// Another migration of its pod is asked for within a second: either may have to give way.
+    has_a_twin: bool,
     point_of_no_return: Option<jiff::Timestamp>,
     /// When it was on record that the migration is given up.
     gave_up_at: Option<Duration>,
@@ -96,7 +96,7 @@ impl Oracle {
             permits: Permits::default(),
             outputs: Outputs::default(),
             is_calm: faults.is_empty(),
-            has_rivals: workload.hurry_ms.is_some(),
+            has_a_twin: workload.hurry_ms.is_some_and(|hurry_ms| hurry_ms < SECOND_MS),
             point_of_no_return: None,
             gave_up_at: None,
             may_begin: true,

@@ -34,9 +34,12 @@ impl Drive {
             watches => return self.strike_watches(watches),
         };
         let inject = |on, effect| self.cluster.api.inject(ApiFault { on, skip: 0, times, effect });
-        // The claim of the Lease is its request, too, and the next of them is struck besides.
-        let election = RequestMatch { user_agent: Some(lease::USER_AGENT.to_owned()), ..on.clone() };
-        let injected = vec![inject(election, effect.clone()), inject(on, effect)];
+        // The claim of the Lease is its request, too, and the next of them is struck besides; a status is no claim.
+        let election = on.subresource.is_none().then(|| {
+            let claims = RequestMatch { user_agent: Some(lease::USER_AGENT.to_owned()), ..on.clone() };
+            inject(claims, effect.clone())
+        });
+        let injected = election.into_iter().chain([inject(on, effect)]).collect();
         // A single one waits for the write that it is meant for.
         if times == 1 { Undo::Nothing } else { Undo::Withdraw(injected) }
     }
