@@ -80,6 +80,8 @@ pub mod reason {
     pub const BROKER_UNREACHABLE: &str = "BrokerUnreachable";
     /// The broker refused the credentials or the permission.
     pub const BROKER_REFUSED: &str = "BrokerRefused";
+    /// The operator does not run the image that the spec names for the transfer.
+    pub const TRANSFER_IMAGE_NOT_PERMITTED: &str = "TransferImageNotPermitted";
     /// A right is missing.
     pub const PERMISSION_MISSING: &str = "PermissionMissing";
     /// The application does not answer on its control queue.

@@ -169,7 +169,7 @@ pub struct TransferSpec {
     /// the transfer Job only; the operator never reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push_secret: Option<String>,
-    /// Image that has `ms2m`; the operator's own when left out.
+    /// Image that has `ms2m`; the operator's own when left out. Any other one the operator must permit (`--permit-transfer-image`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// `ConfigMap` with a key `ca.crt`: the registry's certificate authority, where nodes' roots do not have it.

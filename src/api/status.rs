@@ -131,6 +131,10 @@ pub struct SourceStatus {
     pub container: String,
     /// The runtime's id of that container: another one means that the RAM is gone.
     pub container_id: String,
+    /// SHA-256 of what shadows are made from, as `keep_shadow_template` has it in an annotation: whoever may write migrations may
+    /// write that, and not this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_digest: Option<String>,
     /// When it was last asked who it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

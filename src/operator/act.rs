@@ -61,7 +61,7 @@ impl Actor<'_> {
             Effect::Checkpoint { node, pod, container } => {
                 return self.checkpoint(node, pod, container).await;
             }
-            Effect::LabelSource => self.label_source().await,
+            Effect::LabelSource => return self.label_source().await,
             Effect::UnlabelSource => {
                 pods::unlabel_source(&self.pods(), &self.object.spec.source_pod, self.migration).await
             }
@@ -173,7 +173,19 @@ impl Actor<'_> {
         Ok(EffectReport::Archive { path })
     }
 
-    async fn label_source(&self) -> Result<(), EffectFailure> {
+    async fn label_source(&self) -> Result<EffectReport, EffectFailure> {
+        let pod = &self.object.spec.source_pod;
+        // First the template: a source that is labelled has one, whatever becomes of it.
+        let digest = match migrations::shadow_template(self.object, self.template_digest()) {
+            Ok((_, digest)) => digest,
+            Err(_) => self.keep_template().await?,
+        };
+        pods::label_source(&self.pods(), pod, &self.source_uid(), self.migration).await?;
+        Ok(EffectReport::Template { digest })
+    }
+
+    /// Writes down what a shadow is made from; its digest.
+    async fn keep_template(&self) -> Result<String, EffectFailure> {
         let pod = &self.object.spec.source_pod;
         let failed = |error| {
             failure(
@@ -182,36 +194,27 @@ impl Actor<'_> {
                 &error,
             )
         };
-        // First the template: a source that is labelled has one, whatever becomes of it.
-        if migrations::shadow_template(self.object).is_none() {
-            let source = self.pods().get(pod).await.map_err(failed)?;
-            if source.metadata.uid.as_deref() != Some(&*self.source_uid()) {
-                return Err(EffectFailure {
-                    reason: reason::SOURCE_LOST,
-                    message: format!("pod {pod} is another one by now: create a new migration for it"),
-                    retryable: false,
-                    unheard: false,
-                });
-            }
-            migrations::keep_shadow_template(&self.migrations(), self.object, &shadow_pod::template(&source))
-                .await
-                .map_err(failed)?;
+        let source = self.pods().get(pod).await.map_err(failed)?;
+        if source.metadata.uid.as_deref() != Some(&*self.source_uid()) {
+            return Err(EffectFailure {
+                reason: reason::SOURCE_LOST,
+                message: format!("pod {pod} is another one by now: create a new migration for it"),
+                retryable: false,
+                unheard: false,
+            });
         }
-        pods::label_source(&self.pods(), pod, &self.source_uid(), self.migration).await
+        let template = shadow_pod::template(&source);
+        migrations::keep_shadow_template(&self.migrations(), self.object, &template).await.map_err(failed)
     }
 
     async fn create_shadow(&self, node: &str, image: &str) -> Result<(), EffectFailure> {
-        let Some(template) = migrations::shadow_template(self.object) else {
-            return Err(EffectFailure {
-                reason: reason::RESTORE_FAILED,
-                message: format!(
-                    "annotation {} of the migration was removed, and the shadow cannot be made without it: put it back",
-                    migrations::ANNOTATION_SHADOW_TEMPLATE
-                ),
-                retryable: true,
-                unheard: false,
-            });
-        };
+        let kept = migrations::shadow_template(self.object, self.template_digest());
+        let (template, _) = kept.map_err(|lost| EffectFailure {
+            reason: reason::RESTORE_FAILED,
+            message: lost.to_string(),
+            retryable: true,
+            unheard: false,
+        })?;
         let source = self.status.source.clone().unwrap_or_default();
         let shadow = Shadow {
             migration: self.migration,
@@ -274,6 +277,10 @@ impl Actor<'_> {
 
     fn migrations(&self) -> Api<StatefulMigration> {
         migrations::api(&self.context.client, &self.migration.namespace)
+    }
+
+    fn template_digest(&self) -> Option<&str> {
+        self.status.source.as_ref()?.template_digest.as_deref()
     }
 
     fn source_uid(&self) -> String {

@@ -45,6 +45,15 @@ pub struct OperatorFlags {
     /// Image that has ms2m, for transfer Jobs whose migration names none.
     #[arg(long, env = "MS2M_TRANSFER_IMAGE", value_name = "IMAGE", default_value = "ms2m:latest")]
     transfer_image: String,
+    /// Another image that migrations may name as spec.transfer.image, or what such images begin with, ending in /, : or @. It runs
+    /// as root, with the checkpoints of every process of the node. Several are written several times, or with commas.
+    #[arg(
+        long = "permit-transfer-image",
+        env = "MS2M_PERMIT_TRANSFER_IMAGES",
+        value_name = "IMAGE",
+        value_delimiter = ','
+    )]
+    permitted_transfer_images: Vec<String>,
     /// How many migrations are worked on at the same moment.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
@@ -83,6 +92,7 @@ impl OperatorFlags {
             namespace: self.namespace.clone().filter(|namespace| !namespace.is_empty()),
             kubelet,
             transfer_image: self.transfer_image.clone(),
+            permitted_transfer_images: self.permitted_transfer_images.clone(),
             checkpoint_dir: self.checkpoint_dir.clone(),
             concurrency: self.concurrency,
             broker_deadline: Duration::from_millis(self.broker_deadline_ms),
@@ -202,6 +212,13 @@ mod tests {
         let missing =
             settings(&["--kubelet", "direct", "--kubelet-ca-file", "/nonexistent/ca"]).err().unwrap();
         assert!(format!("{missing:#}").contains("--kubelet-ca-file /nonexistent/ca"), "{missing:#}");
+    }
+
+    #[test]
+    fn transfer_images_are_permitted_one_by_one() {
+        assert_eq!(settings(&[]).unwrap().permitted_transfer_images, [""; 0]);
+        let line = ["--permit-transfer-image", "a:1,b/", "--permit-transfer-image", "c@"];
+        assert_eq!(settings(&line).unwrap().permitted_transfer_images, ["a:1", "b/", "c@"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, ResourceExt as _};
 use ms2m_app::contract::control_queue;
 
-use super::{context::Context, rivalry, session};
+use super::{context::Context, rivalry, session, transfer_image};
 use crate::{
     api::{StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
     broker::{FactsSource, preflight as queue_check},
@@ -213,7 +213,8 @@ impl Checks<'_> {
             matches!(found, Ok(None)).then(|| missing("ConfigMap", name))
         };
         let (secret, map) = tokio::join!(secret, map);
-        secret.into_iter().chain(map).collect()
+        let image = transfer_image::check(&self.spec.transfer, &self.context.settings);
+        secret.into_iter().chain(map).chain(image).collect()
     }
 
     async fn others(&self) -> Option<Finding> {

@@ -9,6 +9,8 @@ pub struct Settings {
     pub kubelet: KubeletAccess,
     /// Image that has `ms2m`, for transfer Jobs whose migration names none: the operator's own.
     pub transfer_image: String,
+    /// What else a migration may name as `spec.transfer.image`: whole images, or what they begin with, where that ends in `/`, `:` or `@`.
+    pub permitted_transfer_images: Vec<String>,
     /// Folder of the nodes into which kubelets write checkpoints.
     pub checkpoint_dir: String,
     /// How many migrations are worked on at the same moment.
@@ -39,6 +41,7 @@ impl Default for Settings {
             namespace: None,
             kubelet: KubeletAccess::Proxy,
             transfer_image: "ms2m:latest".to_owned(),
+            permitted_transfer_images: Vec::new(),
             checkpoint_dir: CHECKPOINT_DIR.to_owned(),
             concurrency: 16,
             broker_deadline: Duration::from_secs(5),

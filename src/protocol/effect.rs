@@ -129,6 +129,11 @@ pub enum EffectReport {
         /// Its path on the node.
         path: String,
     },
+    /// What shadows are made from is kept.
+    Template {
+        /// Its SHA-256, as registries write one.
+        digest: String,
+    },
 }
 
 /// Why an effect did not happen, or may not have.

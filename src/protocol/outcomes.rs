@@ -57,10 +57,14 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
             let current = draft.status.target.as_ref().and_then(|target| target.uid.clone());
             draft.cleanup().routed = current.as_ref() == Some(shadow_uid);
         }
+        Effect::LabelSource => {
+            if let (EffectReport::Template { digest }, Some(source)) = (report, &mut draft.status.source) {
+                source.template_digest = Some(digest.clone());
+            }
+        }
         Effect::UnlabelSource => draft.cleanup().unlabelled = true,
         // What these changed is seen in the world.
         Effect::DeclareReplies
-        | Effect::LabelSource
         | Effect::CreateTransferJob { .. }
         | Effect::DeleteTransferJob
         | Effect::CreateCleanupJob { .. }

@@ -138,7 +138,7 @@ impl CheckpointImage {
 }
 
 /// `sha256:…` of some bytes.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
     digest_text(&Sha256::digest(bytes))
 }
 

@@ -25,11 +25,13 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     if !forget_lost_mirror(draft) {
         return;
     }
+    label(draft);
     if draft.status.mirror.as_ref().is_some_and(|mirror| mirror.synced.is_some()) {
-        draft.enter(Phase::Checkpointing);
+        if has_template(draft) {
+            draft.enter(Phase::Checkpointing);
+        }
         return;
     }
-    label(draft);
     let Some(mirror) = draft.status.mirror.clone() else { return };
     let Some(bound_at) = mirror.bound_at else {
         draft.emit(Effect::MirrorReplay { replay_queue: mirror.replay_queue, bindings: mirror.bindings });
@@ -48,10 +50,17 @@ pub(super) fn step(draft: &mut Draft<'_>) {
     }
 }
 
+/// Marks the source, once what shadows are made from is kept: a label alone may be of an operator that was lost before it had
+/// written down what it kept.
 fn label(draft: &mut Draft<'_>) {
-    if matches!(&draft.seen.source, Some(PodView::Present(pod)) if !pod.labelled) {
+    let kept = has_template(draft);
+    if matches!(&draft.seen.source, Some(PodView::Present(pod)) if !pod.labelled || !kept) {
         draft.emit(Effect::LabelSource);
     }
+}
+
+fn has_template(draft: &Draft<'_>) -> bool {
+    draft.status.source.as_ref().is_some_and(|source| source.template_digest.is_some())
 }
 
 fn bindings_changed(draft: &Draft<'_>) -> bool {

@@ -61,6 +61,7 @@ fn check(draft: &mut Draft<'_>) {
         node: pod.node.clone(),
         container: preflight.container.clone(),
         container_id: pod.container_id.clone(),
+        template_digest: None,
         probe_sent_at: None,
     });
     draft.status.target = Some(TargetStatus {

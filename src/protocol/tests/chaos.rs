@@ -200,10 +200,11 @@ proptest! {
 }
 
 fn result(index: usize, choice: u8) -> Result<EffectReport, EffectFailure> {
-    match (index + usize::from(choice)) % 4 {
+    match (index + usize::from(choice)) % 5 {
         0 => Err(EffectFailure { reason: "R", message: "no".into(), retryable: false, unheard: false }),
         1 => Err(EffectFailure { reason: "R", message: "later".into(), retryable: true, unheard: false }),
         2 => Ok(EffectReport::Archive { path: "/a".into() }),
+        3 => Ok(EffectReport::Template { digest: "sha256:00".into() }),
         _ => Ok(EffectReport::Done),
     }
 }

@@ -17,5 +17,6 @@ mod rivals;
 mod script;
 mod sessions;
 mod waiting;
+mod template;
 mod walk;
 mod world;

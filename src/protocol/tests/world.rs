@@ -320,7 +320,10 @@ impl World {
                 self.replies_declared = false;
                 self.replies.clear();
             }
-            Effect::LabelSource => self.source_labelled = true,
+            Effect::LabelSource => {
+                self.source_labelled = true;
+                return Ok(EffectReport::Template { digest: "sha256:00".into() });
+            }
             Effect::UnlabelSource => self.source_labelled = false,
             Effect::MirrorReplay { .. } => self.replay = Some(Replay { bound: true }),
             Effect::UnbindReplay { .. } => {
