@@ -396,6 +396,10 @@ pub struct CleanupProgress {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub cleanup_job_seen_at: Option<Timestamp>,
+    /// Since when the API server refuses to have it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cleanup_job_refused_at: Option<Timestamp>,
     /// Archive and, by policy, image are deleted.
     pub checkpoint_gone: bool,
     /// Why they could not be.

@@ -5,7 +5,7 @@ use ms2m_app::contract::{CommandBody, Marker};
 use super::{
     Effect, EffectFailure, EffectReport, Life,
     draft::{Draft, RETRY},
-    phase::{checkpoint_not_written, checkpoint_written},
+    phase::{checkpoint_not_written, checkpoint_written, cleanup_refused},
 };
 use crate::api::{ConditionStatus, Phase, condition};
 
@@ -57,6 +57,7 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
             let current = draft.status.target.as_ref().and_then(|target| target.uid.clone());
             draft.cleanup().routed = current.as_ref() == Some(shadow_uid);
         }
+        Effect::CreateCleanupJob { .. } => draft.cleanup().cleanup_job_refused_at = None,
         Effect::LabelSource => {
             if let (EffectReport::Template { digest }, Some(source)) = (report, &mut draft.status.source) {
                 source.template_digest = Some(digest.clone());
@@ -67,7 +68,6 @@ fn done(draft: &mut Draft<'_>, effect: &Effect, report: &EffectReport) {
         Effect::DeclareReplies
         | Effect::CreateTransferJob { .. }
         | Effect::DeleteTransferJob
-        | Effect::CreateCleanupJob { .. }
         | Effect::DeleteCleanupJob
         | Effect::CreateShadow { .. }
         | Effect::DeleteShadow { .. }
@@ -129,6 +129,11 @@ fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
     draft.wake_after(RETRY);
     if let Effect::Checkpoint { .. } = effect {
         checkpoint_not_written(draft, failure);
+    }
+    if let Effect::CreateCleanupJob { .. } = effect
+        && !failure.retryable
+    {
+        cleanup_refused(draft, failure);
     }
     if let Effect::Command { body: CommandBody::Probe, .. } = effect {
         asked(draft);

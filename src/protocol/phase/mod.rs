@@ -18,6 +18,7 @@ use crate::api::{Phase, reason};
 pub use checkpointing::checkpoint_timeout;
 pub(super) use checkpointing::{not_written as checkpoint_not_written, written as checkpoint_written};
 use ms2m_app::seeded_bug::{self, SeededBug};
+pub(super) use rolling_back::cleanup_refused;
 pub(super) use shadow::{note as note_shadow, retire};
 
 /// Does what the current phase asks for; may enter the next.

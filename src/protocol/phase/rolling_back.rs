@@ -6,14 +6,14 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect, checkpointing, shadow};
 use crate::{
     api::{Phase, reason},
-    protocol::{JobView, Life, PodView, draft::RETRY, names},
+    protocol::{EffectFailure, JobView, Life, PodView, draft::RETRY, names},
 };
 
 /// How long `RESUME` may stay unanswered before it is said again.
 const RESUME_AGAIN: Duration = Duration::from_secs(3);
 /// How long a source that is being deleted is waited for; its node may never come back to confirm it.
 const SOURCE_PATIENCE: Duration = Duration::from_mins(2);
-/// How long the clean-up Job may take before what it should have deleted is reported instead.
+/// How long the clean-up Job may take, or may be refused, before what it should have deleted is reported instead.
 const CLEANUP_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Undoes what was done, in reverse; every step may be repeated.
@@ -178,12 +178,22 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
             let now = draft.now;
             let started = *draft.cleanup().cleanup_job_seen_at.get_or_insert(now);
             if draft.is_due(started, CLEANUP_PATIENCE) {
-                let why = "the clean-up Job does not end; is the source's node ready?";
+                let why = "the clean-up Job does not end; is the source's node ready, and are the Job's pods admitted?";
                 leave_checkpoint(draft, why, retain);
             }
         }
     }
     false
+}
+
+/// The clean-up Job may not be made, as where a policy forbids what it mounts: that is waited for as long as for the Job itself.
+pub(in crate::protocol) fn cleanup_refused(draft: &mut Draft<'_>, failure: &EffectFailure) {
+    let now = draft.now;
+    let since = *draft.cleanup().cleanup_job_refused_at.get_or_insert(now);
+    if draft.is_due(since, CLEANUP_PATIENCE) {
+        let keeps = draft.status.phase != Phase::RollingBack && draft.migration.spec.retain_checkpoint;
+        leave_checkpoint(draft, &failure.message, keeps);
+    }
 }
 
 /// Says what a person has to remove: of the image only where it is not to be kept, of the archives all that there may be, because
