@@ -63,6 +63,11 @@ impl Ledger {
         self.producers.contains_key(producer)
     }
 
+    /// How many producers it names: every identity that one of its messages ever had.
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
     /// Whether the state contains `id`.
     pub fn contains(&self, id: &MessageId) -> bool {
         self.producers.get(&id.producer).is_some_and(|track| track.contains(id.seq))

@@ -90,6 +90,8 @@ pub mod reason {
     pub const SOURCE_NOT_OWNER: &str = "SourceNotOwner";
     /// An application says numbers that it cannot have counted: it does not keep to docs/app-contract.md.
     pub const REPLY_IMPOSSIBLE: &str = "ReplyImpossible";
+    /// The source's ledger is larger than what an object can hold.
+    pub const LEDGER_TOO_LARGE: &str = "LedgerTooLarge";
     /// Messages carry no sequence: gaps cannot be detected.
     pub const MESSAGES_UNSEQUENCED: &str = "MessagesUnsequenced";
     /// Everything was checked.

@@ -16,6 +16,11 @@ use crate::api::{NUMBER_MAX, Phase, ReplayStatus, Span, reason};
 /// How many ranges of missing messages are kept in status.
 const MISSING_MAX: usize = 100;
 
+/// Bytes of the ledger at the sync point, and of the one with which the source stops, some minutes of publishers later. An object
+/// holds a megabyte and a half (etcd's `--max-request-bytes`), and these two are by far the most of it.
+const SYNCED_BYTES_MAX: usize = 256 << 10;
+const STOPPED_BYTES_MAX: usize = 2 * SYNCED_BYTES_MAX;
+
 /// How many replaced sessions are remembered: a broker does not keep a reply for longer than that many connections.
 const PAST_SESSIONS_MAX: usize = 32;
 /// Bytes of a condition's reason, as in Kubernetes' own API (`metav1.Condition`).
@@ -143,29 +148,45 @@ fn hello(draft: &mut Draft<'_>, reply: &Reply, session: &str, nonce: Option<&str
 }
 
 fn synced(draft: &mut Draft<'_>, nonce: &str, ledger: &Ledger) {
-    if draft.status.phase != Phase::Mirroring || draft.status.nonce.as_deref() != Some(nonce) {
+    let bound = draft.status.mirror.as_ref().is_some_and(|m| m.bound_at.is_some() && m.synced.is_none());
+    let ours = draft.status.nonce.as_deref() == Some(nonce);
+    if draft.status.phase != Phase::Mirroring || !ours || !bound || !fits(draft, ledger, SYNCED_BYTES_MAX) {
         return;
     }
-    if let Some(mirror) = &mut draft.status.mirror
-        && mirror.bound_at.is_some()
-        && mirror.synced.is_none()
-    {
+    if let Some(mirror) = &mut draft.status.mirror {
         mirror.synced = Some(ledger.clone());
     }
 }
 
 /// The source has stopped. A process without the nonce is a fresh one: its ledger says nothing about the old one's.
 fn stopped(draft: &mut Draft<'_>, nonce: Option<&str>, ledger: &Ledger) {
-    if draft.status.phase != Phase::SwitchingOver {
+    if draft.status.phase != Phase::SwitchingOver || draft.handover().stopped_at.is_some() {
         return;
     }
     let same_ram = nonce.is_some() && nonce == draft.status.nonce.as_deref();
+    let known = same_ram && fits(draft, ledger, STOPPED_BYTES_MAX);
+    // Without the ledger the target cannot be compared with its source, so as long as there is a way back that is the better one.
+    if same_ram && !known && !draft.forward_only() {
+        return;
+    }
     let now = draft.now;
     let handover = draft.handover();
-    if handover.stopped_at.is_none() {
-        handover.stopped_at = Some(now);
-        handover.stopped = same_ram.then(|| ledger.clone());
+    handover.stopped_at = Some(now);
+    handover.stopped = known.then(|| ledger.clone());
+}
+
+/// Whether a ledger can be recorded. With one that cannot there is no handover, and the source still has everything.
+fn fits(draft: &mut Draft<'_>, ledger: &Ledger, most: usize) -> bool {
+    let bytes = ledger.wire_bytes();
+    if bytes <= most {
+        return true;
     }
+    let message = format!(
+        "the source's ledger names {} producers in {bytes} bytes, and at most {most} bytes can be recorded: docs/operations.md says what to do",
+        ledger.producers()
+    );
+    draft.abort(reason::LEDGER_TOO_LARGE, message);
+    false
 }
 
 /// Measures at most this often: a rate needs some messages to be one.

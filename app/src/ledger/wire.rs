@@ -53,6 +53,13 @@ impl TryFrom<WrittenLedger> for Ledger {
     }
 }
 
+impl Ledger {
+    /// Bytes of the wire form: whoever records a ledger has only so much room for it.
+    pub fn wire_bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |written| written.len())
+    }
+}
+
 impl WrittenTrack {
     fn check(self, producer: &str) -> Result<Track, ImpossibleLedger> {
         let Self { first, through, above } = self;

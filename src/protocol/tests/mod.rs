@@ -10,13 +10,14 @@
 mod chaos;
 mod found;
 mod gaps;
+mod large;
 mod left;
 mod model;
 mod probed;
 mod rivals;
 mod script;
 mod sessions;
-mod waiting;
 mod template;
+mod waiting;
 mod walk;
 mod world;
