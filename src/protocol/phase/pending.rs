@@ -80,6 +80,11 @@ fn check(draft: &mut Draft<'_>) {
 }
 
 fn probe(draft: &mut Draft<'_>) {
+    // Who is gone answers nothing, and whoever has taken its place is not the one that was checked.
+    if draft.source_life().is_lost() {
+        draft.abort(reason::SOURCE_LOST, "the source ended before it was checkpointed".to_owned());
+        return;
+    }
     if let Some(probed) = draft.probed.clone() {
         if let Err(Finding { reason, message }) = owns(&probed, &draft.migration.spec.broker.queue) {
             draft.set_condition(condition::READY, ConditionStatus::False, reason, message);

@@ -199,3 +199,18 @@ fn one_that_waits_for_another_says_for_which() {
     assert_eq!(ready.reason, reason::SOURCE_BUSY);
     assert!(ready.message.contains("migration b moves the same pod"), "{}", ready.message);
 }
+
+/// The one that it waited for has lost the pod: nobody is left who could answer, and it says so at once.
+#[test]
+fn one_that_waits_for_another_ends_when_the_pod_is_gone() {
+    let mut race = Race::new(&[2, 1], false);
+    race.runners[0].looked = Some(Rivalry::Alone);
+    (0..4).for_each(|_| race.step(1));
+    (0..3).for_each(|_| race.step(0));
+    let status = &race.runners[0].status;
+    assert!(status.source.is_some() && status.phase == Phase::Pending);
+    let gone = Observation { source: Some(PodView::Absent), ..seen(status, UIDS[0], Rivalry::Alone) };
+    let migration = Migration { uid: UIDS[0], spec: &spec(), status };
+    let status = decide(&migration, &gone, Timestamp::UNIX_EPOCH).status;
+    assert_eq!(status.abort.expect("it is given up").reason, reason::SOURCE_LOST);
+}

@@ -93,7 +93,8 @@ impl Oracle {
             return;
         }
         let why = status.outcome.as_ref().map(|outcome| outcome.reason.as_str()).unwrap_or_default();
-        if why != reason::GAP && why != reason::REPLAY_QUEUE_LOST && !self.fates.source_died() {
+        let source_died = self.fates.source_died() || self.fates.source_had_died(status);
+        if why != reason::GAP && why != reason::REPLAY_QUEUE_LOST && !source_died {
             self.broke(
                 at,
                 "NoLoss",

@@ -18,6 +18,8 @@ use crate::world::{Cluster, Container};
 pub(super) struct Fates {
     alive: BTreeSet<String>,
     doomed: BTreeSet<String>,
+    /// Those that were when the migration had its turn: what it has on record of its source may be older.
+    doomed_before: BTreeSet<String>,
     /// Those whose pod is gone while they go on, and the pod's UID.
     abandoned: BTreeMap<String, String>,
     /// Something was lost in a way that the protocol does not promise to survive.
@@ -62,12 +64,19 @@ impl Fates {
         self.source_died
     }
 
+    /// Whether the process that the migration has on record as its source had died before the migration had its turn.
+    pub(super) fn source_had_died(&self, status: &StatefulMigrationStatus) -> bool {
+        let source = status.source.as_ref().map(|source| source.container_id.as_str()).unwrap_or_default();
+        self.doomed_before.iter().any(|id| source.ends_with(id))
+    }
+
     /// The next migration begins: what its predecessor excused stays excused, because the state is the same one's.
     pub(super) fn next_round(&mut self, excused: Option<Excuse>) {
         self.lost = excused;
         self.lost_unless_completed = None;
         (self.source_died, self.was_given_up, self.owner_died) = (false, false, false);
         self.owned_unrecorded = None;
+        self.doomed_before.clone_from(&self.doomed);
     }
 
     fn source_was_killed(&mut self, id: &str, status: &StatefulMigrationStatus, has_proven: bool) {
