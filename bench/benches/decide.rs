@@ -10,7 +10,7 @@ use ms2m::{
         SourceStatus, StatefulMigrationSpec, StatefulMigrationStatus, Strategy, TargetSpec, TargetStatus,
         TransferSpec,
     },
-    protocol::{Migration, Observation, PendingReply, PodFacts, PodView, QueueView, decide},
+    protocol::{Intervals, Migration, Observation, PendingReply, PodFacts, PodView, QueueView, decide},
 };
 use ms2m_app::contract::{CONTRACT_VERSION, Reply, ReplyBody};
 
@@ -85,11 +85,11 @@ fn seen() -> Observation {
 }
 
 fn one_decide(c: &mut Criterion) {
-    let (spec, status, seen) = (spec(), replaying(), seen());
+    let (spec, status, seen, intervals) = (spec(), replaying(), seen(), Intervals::default());
     let now = "1970-01-01T00:00:10Z".parse().expect("a timestamp");
     c.bench_function("decide, replaying with one PROGRESS", |b| {
         b.iter(|| {
-            let migration = Migration { uid: UID, spec: &spec, status: &status };
+            let migration = Migration { uid: UID, spec: &spec, status: &status, intervals: &intervals };
             black_box(decide(&migration, black_box(&seen), now))
         });
     });

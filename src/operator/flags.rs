@@ -14,6 +14,7 @@ use super::{
 use crate::{
     io::{Entropy as _, OsEntropy, SocketDial, SystemClock},
     kubernetes,
+    protocol::Intervals,
 };
 
 /// Carry out the migrations of a cluster
@@ -99,6 +100,7 @@ impl OperatorFlags {
             // Whoever starts again under the same name goes on at once; a name that nobody else can have waits for the Lease to run out.
             instance: self.instance.clone().unwrap_or_else(|| format!("ms2m-operator-{}", OsEntropy.token())),
             lease_namespace: self.lease_namespace.clone().filter(|namespace| !namespace.is_empty()),
+            intervals: Intervals::default(),
         })
     }
 

@@ -22,8 +22,6 @@ use crate::{
     protocol::{Decision, Effect, EffectOutcome, Migration, Observation, needs},
 };
 
-/// How soon to look again when something that is needed could not be looked at.
-const BLIND: Duration = Duration::from_secs(1);
 /// How often in one turn the object may have changed under our hands, or a decision may lead to the next. There is no
 /// chain of decisions as long as this; should there be one, the next turn goes on with it.
 const ROUNDS_MAX: usize = 32;
@@ -161,7 +159,8 @@ impl<'a> Turn<'a> {
             if !self.failed && needs(&before) != needs(&decision.status) {
                 return Ok(None);
             }
-            let wait = decision.requeue_after.map(|wait| if seen.blind { wait.min(BLIND) } else { wait });
+            let blind = self.context.settings.intervals.blind;
+            let wait = decision.requeue_after.map(|wait| if seen.blind { wait.min(blind) } else { wait });
             return Ok(Some(wait.map_or(Next::Over, Next::Rest)));
         }
         let actor = Actor {
@@ -175,7 +174,8 @@ impl<'a> Turn<'a> {
     }
 
     fn decide(&self, status: &StatefulMigrationStatus, seen: &Observation) -> Decision {
-        let migration = Migration { uid: &self.migration.uid, spec: &self.object.spec, status };
+        let (uid, spec) = (&self.migration.uid, &self.object.spec);
+        let migration = Migration { uid, spec, status, intervals: &self.context.settings.intervals };
         seeded::decide(&migration, seen, self.context.clock.now())
     }
 

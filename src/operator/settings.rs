@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::protocol::Intervals;
+
 /// Everything that can be set, resolved.
 #[derive(Clone)]
 pub struct Settings {
@@ -21,6 +23,9 @@ pub struct Settings {
     pub instance: String,
     /// Where the Lease is by which one of several operators works; the namespace of the cluster's configuration where there is none.
     pub lease_namespace: Option<String>,
+    /// How soon a migration's steps are repeated. The program has no flag for it: these are what was measured and tested
+    /// together. A simulation turns them, so that nothing comes to depend on them.
+    pub intervals: Intervals,
 }
 
 /// How kubelets are asked for checkpoints.
@@ -47,6 +52,7 @@ impl Default for Settings {
             broker_deadline: Duration::from_secs(5),
             instance: "ms2m-operator".to_owned(),
             lease_namespace: None,
+            intervals: Intervals::default(),
         }
     }
 }

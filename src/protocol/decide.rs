@@ -3,11 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ms2m_app::contract::CommandBody;
 
-use super::{
-    Decision, Migration, Observation,
-    draft::{Draft, RETRY},
-    outcomes, phase, replies,
-};
+use super::{Decision, Migration, Observation, draft::Draft, outcomes, phase, replies};
 use crate::api::{Phase, reason};
 
 /// How long the source may take to prove itself, once it was asked, before the migration rolls forward without it.
@@ -67,7 +63,7 @@ fn prove(draft: &mut Draft<'_>) -> bool {
         }
         None => {
             let sent = draft.status.source.as_ref().and_then(|source| source.probe_sent_at);
-            if abort.asked_at.is_none() || draft.is_due_again(sent, RETRY) {
+            if abort.asked_at.is_none() || draft.is_due_again(sent, draft.migration.intervals.retry) {
                 let (uid, epoch) = (draft.source_uid(), draft.epoch());
                 draft.command(&uid, epoch, CommandBody::Probe);
             }

@@ -61,7 +61,7 @@ impl<'a> Draft<'a> {
         // Nothing that is watched changes when a finalizer could not be removed: then it is tried again.
         let rests = self.status.phase.is_terminal() && self.effects.is_empty();
         let over = rests && !seeded_bug::is(SeededBug::NeverSilent);
-        let requeue_after = if over { None } else { self.wake_in.or(Some(IDLE)) };
+        let requeue_after = if over { None } else { self.wake_in.or(Some(self.migration.intervals.idle)) };
         Decision { status: self.status, ack: self.ack, effects: self.effects, requeue_after }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Draft<'a> {
         if !self.effects.contains(&effect) {
             self.effects.push(effect);
         }
-        self.wake_after(RETRY);
+        self.wake_after(self.migration.intervals.retry);
     }
 
     pub(super) fn command(&mut self, pod_uid: &str, epoch: u64, body: CommandBody) {
@@ -205,7 +205,7 @@ impl<'a> Draft<'a> {
         if proven {
             self.enter(Phase::RollingBack);
         } else if !refused {
-            self.wake_after(RETRY);
+            self.wake_after(self.migration.intervals.retry);
         }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Draft<'a> {
         let asked = self.status.abort.as_mut().filter(|abort| abort.refused && abort.silent && !lost);
         let Some(abort) = asked else { return false };
         (abort.refused, abort.asked_at) = (false, None);
-        self.wake_after(RETRY);
+        self.wake_after(self.migration.intervals.retry);
         true
     }
 
@@ -268,7 +268,3 @@ impl<'a> Draft<'a> {
 
 /// Bytes of a condition's message, as in Kubernetes' own API (`metav1.Condition`).
 const MESSAGE_BYTES_MAX: usize = 32_768;
-/// How long to wait before looking again when something did not work.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
-/// How long a migration is left alone when nothing is known to be due: watches and replies wake it earlier.
-const IDLE: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@
 //!   decide       replies and outcomes are taken in, then the phase's step runs
 //!   phase/       one file per phase
 //!   cutoff       when to stop waiting for the target
+//!   intervals    how soon to ask, or to look, again
 //!   rivalry      which of several migrations of one pod goes first
 //! ```
 
@@ -15,6 +16,7 @@ mod decide;
 mod decision;
 mod draft;
 mod effect;
+mod intervals;
 mod life;
 mod migration;
 pub mod names;
@@ -33,6 +35,7 @@ use life::Life;
 pub use decide::decide;
 pub use decision::Decision;
 pub use effect::{Effect, EffectFailure, EffectReport};
+pub use intervals::Intervals;
 pub use migration::Migration;
 pub use needs::{Needs, needs};
 pub use observation::{

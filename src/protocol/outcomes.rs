@@ -4,7 +4,7 @@ use ms2m_app::contract::{CommandBody, Marker};
 
 use super::{
     Effect, EffectFailure, EffectReport, Life,
-    draft::{Draft, RETRY},
+    draft::Draft,
     phase::{checkpoint_not_written, checkpoint_written, cleanup_refused},
 };
 use crate::api::{ConditionStatus, Phase, condition};
@@ -126,7 +126,7 @@ fn asked(draft: &mut Draft<'_>) {
 }
 
 fn failed(draft: &mut Draft<'_>, effect: &Effect, failure: &EffectFailure) {
-    draft.wake_after(RETRY);
+    draft.wake_after(draft.migration.intervals.retry);
     if let Effect::Checkpoint { .. } = effect {
         checkpoint_not_written(draft, failure);
     }

@@ -7,8 +7,6 @@ use crate::{
     protocol::{EffectFailure, table},
 };
 
-/// A connection that was just being accepted fails a checkpoint; the next moment it is established.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// A kubelet gives a checkpoint at least as much, whatever it is told: its runtime interface's own limit.
 const KUBELET_TIMEOUT_MIN: Duration = Duration::from_mins(2);
 /// How long a request may be on its way to the kubelet.
@@ -38,7 +36,8 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         );
         return;
     }
-    let pause = FIRST_RETRY * 2_u32.saturating_pow(checkpoint.attempts.saturating_sub(1));
+    let doubled = 2_u32.saturating_pow(checkpoint.attempts.saturating_sub(1));
+    let pause = draft.migration.intervals.checkpoint_again.saturating_mul(doubled);
     if !draft.is_due_again(checkpoint.last_attempt_at, pause) {
         return;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{Draft, Effect, rolling_back, shadow, switching_over, taking_over};
 use crate::{
     api::{Phase, reason},
-    protocol::{PodView, draft::RETRY, replies},
+    protocol::{PodView, replies},
 };
 
 /// How long the new owner may take to read the rest of `R`: everything in it that the source did not process is in
@@ -70,7 +70,7 @@ fn remove_source(draft: &mut Draft<'_>) -> bool {
     }
     let uid = draft.source_uid();
     match &draft.seen.source {
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
         Some(PodView::Present(pod)) if pod.uid == uid => {
             if !pod.terminating {
                 draft.emit(Effect::DeleteSource { uid });
@@ -101,8 +101,8 @@ fn read_to_the_end(draft: &mut Draft<'_>) -> bool {
         draft.cleanup().final_round = Some(round);
     }
     // What is missing may be on its way in Q, which is consumed again.
-    let gap_at = draft.handover().gap_at;
-    if gap_at.is_some_and(|gap_at| draft.is_due(gap_at, settle.max(RETRY))) {
+    let (gap_at, again) = (draft.handover().gap_at, settle.max(draft.migration.intervals.retry));
+    if gap_at.is_some_and(|gap_at| draft.is_due(gap_at, again)) {
         switching_over::next_round(draft);
     }
     let drained = shadow::drive(draft) && switching_over::drain(draft);

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use ms2m_app::contract::{CONTRACT_VERSION, Marker};
 
 use super::{Draft, Effect, pending};
@@ -7,9 +5,6 @@ use crate::{
     api::{Phase, reason},
     protocol::{PodView, QueueView},
 };
-
-/// The marker waits in `Q` behind everything the source has yet to do; asked again only to survive a lost one.
-const SYNC_AGAIN: Duration = Duration::from_secs(10);
 
 /// `R` is bound, and the source is asked for the sync point.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -38,7 +33,8 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         return;
     };
     let settle = draft.migration.spec.replay.settle.as_duration();
-    if draft.is_due(bound_at, settle) && draft.is_due_again(mirror.sync_sent_at, SYNC_AGAIN) {
+    let again = draft.migration.intervals.sync_again;
+    if draft.is_due(bound_at, settle) && draft.is_due_again(mirror.sync_sent_at, again) {
         let marker = Marker::Sync {
             version: CONTRACT_VERSION,
             migration: draft.migration.uid.to_owned(),

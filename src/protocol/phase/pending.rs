@@ -1,15 +1,9 @@
-use std::time::Duration;
-
 use ms2m_app::contract::CommandBody;
 
 use super::{Draft, Effect};
 use crate::{
     api::{ConditionStatus, MirrorStatus, NUMBER_MAX, Phase, SourceStatus, TargetStatus, condition, reason},
-    protocol::{
-        Finding, PodView, Rivalry,
-        draft::{Probed, RETRY},
-        names,
-    },
+    protocol::{Finding, PodView, Rivalry, draft::Probed, names},
 };
 
 /// Everything is checked; then the source is asked who it is.
@@ -40,7 +34,9 @@ const NO_ANSWER: &str = "the application does not answer PROBE on its control qu
 
 fn check(draft: &mut Draft<'_>) {
     // What is missing may be there in a moment, such as a consumer that the management API has not counted yet, or in hours.
-    draft.wake_after(draft.since(draft.phase_entered_at()).clamp(LOOK_AGAIN, LOOK_AGAIN_LATER));
+    let waited = draft.since(draft.phase_entered_at());
+    let intervals = draft.migration.intervals;
+    draft.wake_after(waited.max(intervals.look_again).min(intervals.look_again_later));
     let Some(preflight) = &draft.seen.preflight else { return };
     if let Some(first) = preflight.findings.first() {
         let message = preflight.findings.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
@@ -88,7 +84,7 @@ fn probe(draft: &mut Draft<'_>) {
     if let Some(probed) = draft.probed.clone() {
         if let Err(Finding { reason, message }) = owns(&probed, &draft.migration.spec.broker.queue) {
             draft.set_condition(condition::READY, ConditionStatus::False, reason, message);
-            draft.wake_after(RETRY);
+            draft.wake_after(draft.migration.intervals.retry);
             return;
         }
         let Some(epoch) = epoch_after(probed.last_epoch) else {
@@ -97,7 +93,7 @@ fn probe(draft: &mut Draft<'_>) {
                 probed.last_epoch
             );
             draft.set_condition(condition::READY, ConditionStatus::False, reason::REPLY_IMPOSSIBLE, message);
-            draft.wake_after(RETRY);
+            draft.wake_after(draft.migration.intervals.retry);
             return;
         };
         if !goes_first(draft) {
@@ -115,7 +111,7 @@ fn probe(draft: &mut Draft<'_>) {
         return;
     }
     let sent = draft.status.source.as_ref().and_then(|source| source.probe_sent_at);
-    if draft.is_due_again(sent, PROBE_AGAIN) {
+    if draft.is_due_again(sent, draft.migration.intervals.probe_again) {
         let source_uid = draft.source_uid();
         draft.emit(Effect::DeclareReplies);
         draft.command(&source_uid, 0, CommandBody::Probe);
@@ -157,9 +153,9 @@ fn goes_first(draft: &mut Draft<'_>) -> bool {
         Some(Rivalry::Waits(other)) => {
             let message = busy(other, "is waited for");
             draft.set_condition(condition::READY, ConditionStatus::False, reason::SOURCE_BUSY, message);
-            draft.wake_after(RETRY);
+            draft.wake_after(draft.migration.intervals.retry);
         }
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
     }
     false
 }
@@ -168,9 +164,3 @@ fn goes_first(draft: &mut Draft<'_>) -> bool {
 pub(super) fn epoch_after(epoch: u64) -> Option<u64> {
     epoch.checked_add(1).filter(|epoch| *epoch <= NUMBER_MAX)
 }
-
-/// How soon everything is looked at again while something is missing; each time as long after as it has waited already.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-const LOOK_AGAIN_LATER: Duration = Duration::from_secs(2);
-/// A busy source may need a moment; to ask twice changes nothing.
-const PROBE_AGAIN: Duration = Duration::from_secs(3);

@@ -6,11 +6,9 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect, checkpointing, shadow};
 use crate::{
     api::{Phase, reason},
-    protocol::{EffectFailure, JobView, Life, PodView, draft::RETRY, names},
+    protocol::{EffectFailure, JobView, Life, PodView, names},
 };
 
-/// How long `RESUME` may stay unanswered before it is said again.
-const RESUME_AGAIN: Duration = Duration::from_secs(3);
 /// How long a source that is being deleted is waited for; its node may never come back to confirm it.
 const SOURCE_PATIENCE: Duration = Duration::from_mins(2);
 /// How long the clean-up Job may take, or may be refused, before what it should have deleted is reported instead.
@@ -40,7 +38,7 @@ fn conclude(draft: &mut Draft<'_>) {
         |a| (a.reason.clone(), a.message.clone()),
     );
     match (draft.status.source.is_some(), draft.source_life()) {
-        (true, Life::Unknown) => draft.wake_after(RETRY),
+        (true, Life::Unknown) => draft.wake_after(draft.migration.intervals.retry),
         (true, Life::RamLost | Life::PodGone) => {
             let message = format!(
                 "{why}; the source's RAM is gone and no checkpoint of it is left. What it had not acked is in its queue"
@@ -59,7 +57,7 @@ fn remove_shadow(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     match &draft.seen.shadow {
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
         // Somebody else's pod of that name is none of ours.
         Some(PodView::Present(pod)) if pod.labelled => {
             let (uid, terminating) = (pod.uid.clone(), pod.terminating);
@@ -115,7 +113,7 @@ fn resume_source(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     let sent = draft.cleanup().resume_sent_at;
-    if draft.is_due_again(sent, RESUME_AGAIN) {
+    if draft.is_due_again(sent, draft.migration.intervals.resume_again) {
         let (uid, epoch) = (draft.source_uid(), draft.epoch());
         draft.command(&uid, epoch, CommandBody::Resume);
     }
@@ -129,7 +127,7 @@ pub(super) fn delete_job(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     match &draft.seen.transfer_job {
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
         Some(JobView::Terminating) => {}
         Some(JobView::Absent) => {
             draft.cleanup().job_gone = true;
@@ -147,7 +145,7 @@ pub(super) fn delete_checkpoint(draft: &mut Draft<'_>, retain: bool) -> bool {
     let settled = draft.cleanup().checkpoint_gone || draft.cleanup().checkpoint_left.is_some();
     match draft.seen.cleanup_job.clone() {
         _ if settled && draft.cleanup().cleanup_job_gone => return true,
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
         Some(JobView::Absent) if settled => {
             draft.cleanup().cleanup_job_gone = true;
             return true;
@@ -263,11 +261,11 @@ fn source_is_settled(draft: &mut Draft<'_>) -> bool {
     let Some(source) = draft.status.source.clone() else { return true };
     match &draft.seen.source {
         None => {
-            draft.wake_after(RETRY);
+            draft.wake_after(draft.migration.intervals.retry);
             return false;
         }
         Some(PodView::Present(pod)) if pod.uid == source.uid && pod.terminating => {
-            draft.wake_after(RETRY);
+            draft.wake_after(draft.migration.intervals.retry);
             return draft.is_due(draft.phase_entered_at(), SOURCE_PATIENCE);
         }
         Some(PodView::Present(_) | PodView::Absent) => {}

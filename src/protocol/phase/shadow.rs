@@ -6,11 +6,9 @@ use ms2m_app::contract::CommandBody;
 use super::{Draft, Effect};
 use crate::{
     api::{Phase, reason},
-    protocol::{PodView, draft::RETRY, table},
+    protocol::{PodView, table},
 };
 
-/// How long `START_REPLAY` may stay unanswered before it is said again.
-const START_AGAIN: Duration = Duration::from_secs(3);
 /// How many shadows a migration that cannot go back may use before a person is asked.
 const INCARNATIONS_MAX: u32 = 10;
 
@@ -22,7 +20,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The pod never restarts by itself: the kubelet would restore the old checkpoint behind our back.
 pub(super) fn keep(draft: &mut Draft<'_>) {
     match &draft.seen.shadow {
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
         Some(PodView::Absent) => create(draft),
         Some(PodView::Present(pod)) => {
             note(draft, &pod.uid);
@@ -130,7 +128,7 @@ pub(super) fn drive(draft: &mut Draft<'_>) -> bool {
     if target.replay_started {
         return true;
     }
-    if draft.is_due_again(target.start_replay_sent_at, START_AGAIN) {
+    if draft.is_due_again(target.start_replay_sent_at, draft.migration.intervals.start_again) {
         let replay_queue =
             draft.status.mirror.as_ref().map(|mirror| mirror.replay_queue.clone()).unwrap_or_default();
         let epoch = draft.epoch();

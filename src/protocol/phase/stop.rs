@@ -7,8 +7,6 @@ use ms2m_app::contract::CommandBody;
 use super::Draft;
 use crate::protocol::{Life, QueueView};
 
-/// How long `STOP` may stay unanswered before it is said again.
-const STOP_AGAIN: Duration = Duration::from_secs(3);
 /// How long a source that was told to stop may say nothing before the broker's word is taken instead: above the
 /// heartbeat, after which the broker closes a dead connection by itself.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -29,7 +27,7 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
         handover.stopped = None;
         return true;
     }
-    if draft.is_due_again(sent, STOP_AGAIN) {
+    if draft.is_due_again(sent, draft.migration.intervals.stop_again) {
         let (uid, epoch) = (draft.source_uid(), draft.epoch());
         draft.command(&uid, epoch, CommandBody::Stop);
     }
@@ -44,7 +42,7 @@ fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
     }
     let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));
     if !unowned {
-        draft.wake_after(Duration::from_millis(500));
+        draft.wake_after(draft.migration.intervals.consumes_again);
     }
     unowned
 }

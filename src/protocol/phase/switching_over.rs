@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use ms2m_app::contract::{CONTRACT_VERSION, CommandBody, Marker};
 
 use super::{Draft, Effect, shadow, stop};
@@ -7,9 +5,6 @@ use crate::{
     api::{Phase, reason},
     protocol::{Life, replies},
 };
-
-/// How long an `END` may stay unanswered before it is said again.
-const END_AGAIN: Duration = Duration::from_secs(5);
 
 /// The source stops and the target drains, until the point of no return is recorded.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -56,7 +51,7 @@ pub(super) fn drain(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     let (sent, gap) = (handover.end_sent_at, handover.gap_at);
-    if gap.is_none() && draft.is_due_again(sent, END_AGAIN) {
+    if gap.is_none() && draft.is_due_again(sent, draft.migration.intervals.end_again) {
         send_end(draft, session);
     }
     false

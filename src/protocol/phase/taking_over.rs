@@ -1,12 +1,7 @@
-use std::time::Duration;
-
 use ms2m_app::contract::CommandBody;
 
 use super::{Draft, shadow, switching_over};
 use crate::api::Span;
-
-/// How long `TAKE_OVER` may stay unanswered before it is said again.
-const TAKE_OVER_AGAIN: Duration = Duration::from_secs(3);
 
 /// After the point of no return: the target takes the queue, whatever it takes.
 pub(super) fn step(draft: &mut Draft<'_>) {
@@ -20,7 +15,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
         return;
     };
     let sent = draft.handover().take_over_sent_at;
-    if draft.is_due_again(sent, TAKE_OVER_AGAIN) {
+    if draft.is_due_again(sent, draft.migration.intervals.take_over_again) {
         let epoch = draft.epoch();
         draft.command(&uid, epoch, CommandBody::TakeOver { session });
     }

@@ -1,7 +1,7 @@
 use super::{Draft, Effect};
 use crate::{
     api::{NUMBER_MAX, Phase, reason},
-    protocol::{JobView, draft::RETRY},
+    protocol::JobView,
     registry::report::TransferReport,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn step(draft: &mut Draft<'_>) {
             draft.abort(reason::TRANSFER_FAILED, format!("the transfer Job failed ({word}): {message}"));
         }
         Some(JobView::Running | JobView::Terminating) => {}
-        None => draft.wake_after(RETRY),
+        None => draft.wake_after(draft.migration.intervals.retry),
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     api::{Binding, StatefulMigrationStatus},
     protocol::{
-        EffectFailure, EffectOutcome, EffectReport, JobView, Migration, Observation, PendingReply, PodFacts,
-        PodView, Preflight, QueueView, Rivalry, decide, table,
+        EffectFailure, EffectOutcome, EffectReport, Intervals, JobView, Migration, Observation, PendingReply,
+        PodFacts, PodView, Preflight, QueueView, Rivalry, decide, table,
     },
 };
 
@@ -167,7 +167,7 @@ proptest! {
     /// twice, leaves a reply unacked, or panics.
     #[test]
     fn no_sequence_of_observations_leaves_the_table(seen in proptest::collection::vec(observation(), 1..60)) {
-        let spec = spec();
+        let (spec, intervals) = (spec(), Intervals::default());
         let mut status = StatefulMigrationStatus::default();
         let mut now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut effects = Vec::new();
@@ -179,7 +179,7 @@ proptest! {
                 .filter(|(index, _)| outcomes >> (index % 8) & 1 == 1)
                 .map(|(index, effect)| EffectOutcome { effect, result: result(index, outcomes) })
                 .collect();
-            let migration = Migration { uid: MIGRATION, spec: &spec, status: &status };
+            let migration = Migration { uid: MIGRATION, spec: &spec, status: &status, intervals: &intervals };
             let decision = decide(&migration, &observation, now);
             let acked: Vec<u64> = observation.replies.iter().map(|reply| reply.id).collect();
             prop_assert_eq!(&decision.ack, &acked);

@@ -6,7 +6,7 @@ use jiff::ToSpan as _;
 use ms2m_app::contract::{CommandBody, Reply, ReplyBody};
 
 use super::{
-    script::{Fault, Script, spec},
+    script::{Fault, Script, decide_as_usual, spec},
     world::{MIGRATION, SOURCE, World},
 };
 use crate::{
@@ -15,8 +15,7 @@ use crate::{
         PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, condition, reason,
     },
     protocol::{
-        Effect, EffectFailure, EffectOutcome, EffectReport, Migration, Observation, PodFacts, PodView,
-        QueueView, decide,
+        Effect, EffectFailure, EffectOutcome, EffectReport, Observation, PodFacts, PodView, QueueView,
     },
 };
 
@@ -71,7 +70,7 @@ fn a_source_that_is_taken_for_stopped_is_not_told_to_stop_once_more() {
         primary: Some(QueueView::Present { consumers: 0 }),
         ..Default::default()
     };
-    let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
+    let decision = decide_as_usual(MIGRATION, &spec(), &status, &seen, now);
     assert!(decision.status.handover.unwrap().stopped_at.is_some());
     let stops = |effect: &Effect| matches!(effect, Effect::Command { body: CommandBody::Stop, .. });
     assert!(!decision.effects.iter().any(stops), "{:?}", decision.effects);
@@ -364,7 +363,7 @@ fn a_migration_does_not_fail_while_a_source_that_says_nothing_may_have_its_ram()
             replay: Some(QueueView::Present { consumers: 0 }),
             ..Default::default()
         };
-        decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now)
+        decide_as_usual(MIGRATION, &spec, &status, &seen, now)
     };
 
     let alive = PodView::Present(runs);
@@ -390,7 +389,7 @@ fn a_migration_that_ends_asks_for_nothing_more() {
             replay: Some(replay),
             ..Default::default()
         };
-        decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now)
+        decide_as_usual(MIGRATION, &spec, &status, &seen, now)
     };
     let goes_on = decided(QueueView::Present { consumers: 0 });
     assert_eq!(goes_on.effects, [Effect::DeleteShadow { uid: "t".into() }]);
@@ -420,8 +419,7 @@ fn a_source_has_its_ten_seconds_from_when_it_was_asked() {
                 ..Default::default()
             };
             let spec = spec();
-            let decided =
-                decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, after(seconds));
+            let decided = decide_as_usual(MIGRATION, &spec, &status, &seen, after(seconds));
             status = decided.status;
             (status.abort.clone().unwrap().refused, decided.effects)
         };

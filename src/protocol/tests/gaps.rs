@@ -7,7 +7,7 @@ use ms2m_app::{
 };
 
 use super::{
-    script::{Script, spec},
+    script::{Script, decide_as_usual, spec},
     world::{MIGRATION, World},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         ConditionStatus, HandoverStatus, Phase, Span, StatefulMigrationStatus, TargetStatus, condition,
         reason,
     },
-    protocol::{Migration, Observation, PendingReply, decide},
+    protocol::{Observation, PendingReply},
 };
 
 const SHADOW: &str = "shadow-1";
@@ -50,7 +50,7 @@ fn after(replies: Vec<ReplyBody>) -> (bool, Option<jiff::Timestamp>) {
     };
     let seen = Observation { replies: replies.into_iter().map(said).collect(), ..Default::default() };
     let spec = spec();
-    let decided = decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now);
+    let decided = decide_as_usual(MIGRATION, &spec, &status, &seen, now);
     let degraded = decided.status.conditions.iter().any(|known| {
         known.type_ == condition::DEGRADED
             && known.status == ConditionStatus::True

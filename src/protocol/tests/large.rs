@@ -6,13 +6,13 @@ use ms2m_app::{
     contract::{CONTRACT_VERSION, MessageId, Reply, ReplyBody},
 };
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{
         Abort, CheckpointStatus, HandoverStatus, MirrorStatus, Phase, PhaseTransition, SourceStatus,
         StatefulMigrationStatus, reason,
     },
-    protocol::{Migration, Observation, PendingReply, decide},
+    protocol::{Observation, PendingReply},
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -45,7 +45,7 @@ fn after(status: &StatefulMigrationStatus, body: ReplyBody) -> StatefulMigration
         Reply { version: CONTRACT_VERSION, migration: "m".into(), epoch: 1, pod_uid: "s".into(), body };
     let replies = vec![PendingReply { id: 1, reply: Some(reply) }];
     let seen = Observation { replies, ..Observation::default() };
-    decide(&Migration { uid: "m", spec: &spec(), status }, &seen, NOW).status
+    decide_as_usual("m", &spec(), status, &seen, NOW).status
 }
 
 fn synced(ledger: Ledger) -> ReplyBody {

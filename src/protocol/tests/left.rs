@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan as _};
 
 use super::{
-    script::spec,
+    script::{decide_as_usual, spec},
     world::{MIGRATION, SOURCE},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         CheckpointStatus, CleanupProgress, HandoverStatus, Phase, PhaseTransition, SourceStatus,
         StatefulMigrationSpec, StatefulMigrationStatus,
     },
-    protocol::{Effect, EffectFailure, EffectOutcome, JobView, Migration, Observation, decide, names},
+    protocol::{Effect, EffectFailure, EffectOutcome, JobView, Observation, names},
 };
 
 /// Everything else is undone.
@@ -39,7 +39,7 @@ fn left_by_a_roll_back(archive: Option<&str>) -> String {
     let status = rolling_back(archive, now);
     let failed = JobView::Failed { reason: "RegistryUnavailable".into(), message: "503".into() };
     let seen = Observation { cleanup_job: Some(failed), ..Default::default() };
-    let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
+    let decision = decide_as_usual(MIGRATION, &spec(), &status, &seen, now);
     decision.status.cleanup.unwrap().checkpoint_left.expect("it is left")
 }
 
@@ -99,7 +99,7 @@ fn an_image_that_is_kept_is_not_named_as_left() {
         let spec = StatefulMigrationSpec { retain_checkpoint, ..spec() };
         let failed = JobView::Failed { reason: "DeadlineExceeded".into(), message: "no node".into() };
         let seen = Observation { cleanup_job: Some(failed), ..Default::default() };
-        let decision = decide(&Migration { uid: MIGRATION, spec: &spec, status: &status }, &seen, now);
+        let decision = decide_as_usual(MIGRATION, &spec, &status, &seen, now);
         let left = decision.status.cleanup.unwrap().checkpoint_left.expect("it is left");
         assert!(left.contains(&archive), "{left}");
         assert_eq!(left.contains(&image), !retain_checkpoint, "{left}");
@@ -126,7 +126,7 @@ fn archives_of_a_clean_up_that_is_refused_are_left_and_said() {
         let outcomes = vec![EffectOutcome { effect: create.clone(), result: Err(refusal(retryable)) }];
         let seen = Observation { outcomes, cleanup_job: Some(JobView::Absent), ..Default::default() };
         let now = began.checked_add(seconds.seconds()).unwrap();
-        let decision = decide(&Migration { uid: MIGRATION, spec: &spec(), status: &status }, &seen, now);
+        let decision = decide_as_usual(MIGRATION, &spec(), &status, &seen, now);
         status = decision.status;
         assert_eq!(left(&status).is_some(), is_left, "after {seconds} s");
     }

@@ -7,6 +7,7 @@
     reason = "a world of plain facts, read once by the tests beside it"
 )]
 
+mod asked_again;
 mod chaos;
 mod found;
 mod gaps;

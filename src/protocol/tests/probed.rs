@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use ms2m_app::contract::{CONTRACT_VERSION, Reply, ReplyBody};
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{Phase, SourceStatus, StatefulMigrationStatus, reason},
-    protocol::{Effect, Migration, Observation, PendingReply, Rivalry, decide},
+    protocol::{Effect, Observation, PendingReply, Rivalry},
 };
 
 /// The phase after an answer, and what is said of it: reason and message.
@@ -22,8 +22,7 @@ fn answered(owner: bool, queue: Option<&str>, last_epoch: u64) -> (Phase, String
         replies: vec![PendingReply { id: 1, reply: Some(reply) }],
         ..Observation::default()
     };
-    let decided =
-        decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
+    let decided = decide_as_usual("m", &spec(), &status, &seen, Timestamp::UNIX_EPOCH);
     assert!(!decided.effects.iter().any(|effect| matches!(effect, Effect::PublishMarker { .. })));
     let said = decided.status.conditions.first().expect("something is said of it");
     (decided.status.phase, said.reason.clone(), said.message.clone())

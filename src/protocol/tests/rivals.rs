@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 use ms2m_app::contract::{Reply, ReplyBody};
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{Phase, StatefulMigrationStatus, condition, reason},
     protocol::{
-        Contender, Finding, Migration, Observation, PendingReply, PodFacts, PodView, Preflight, Rivalry,
-        Stage, decide, needs,
+        Contender, Finding, Observation, PendingReply, PodFacts, PodView, Preflight, Rivalry, Stage, needs,
     },
 };
 
@@ -109,8 +108,8 @@ impl Race {
         let status = &self.runners[index].status;
         if status.phase == Phase::Pending {
             let seen = seen(status, UIDS[index], rivalry);
-            let migration = Migration { uid: UIDS[index], spec: &spec(), status };
-            self.runners[index].status = decide(&migration, &seen, Timestamp::UNIX_EPOCH).status;
+            let decided = decide_as_usual(UIDS[index], &spec(), status, &seen, Timestamp::UNIX_EPOCH);
+            self.runners[index].status = decided.status;
         } else if status.phase == Phase::RollingBack {
             self.runners[index].status.phase = Phase::RolledBack;
         }
@@ -210,7 +209,6 @@ fn one_that_waits_for_another_ends_when_the_pod_is_gone() {
     let status = &race.runners[0].status;
     assert!(status.source.is_some() && status.phase == Phase::Pending);
     let gone = Observation { source: Some(PodView::Absent), ..seen(status, UIDS[0], Rivalry::Alone) };
-    let migration = Migration { uid: UIDS[0], spec: &spec(), status };
-    let status = decide(&migration, &gone, Timestamp::UNIX_EPOCH).status;
+    let status = decide_as_usual(UIDS[0], &spec(), status, &gone, Timestamp::UNIX_EPOCH).status;
     assert_eq!(status.abort.expect("it is given up").reason, reason::SOURCE_LOST);
 }

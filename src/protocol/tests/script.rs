@@ -8,7 +8,7 @@ use crate::{
         BrokerKind, BrokerSpec, Phase, SecretKey, StatefulMigrationSpec, StatefulMigrationStatus, TargetSpec,
         TransferSpec,
     },
-    protocol::{Decision, Effect, EffectOutcome, Migration, decide, table},
+    protocol::{Decision, Effect, EffectOutcome, Intervals, Migration, Observation, decide, table},
     registry::report::{ArchiveIdentity, Pushed, TransferReport},
 };
 
@@ -58,6 +58,17 @@ pub(super) fn pushed() -> String {
     .to_line()
 }
 
+/// What is decided with the usual intervals.
+pub(super) fn decide_as_usual(
+    uid: &str,
+    spec: &StatefulMigrationSpec,
+    status: &StatefulMigrationStatus,
+    seen: &Observation,
+    now: Timestamp,
+) -> Decision {
+    decide(&Migration { uid, spec, status, intervals: &Intervals::default() }, seen, now)
+}
+
 /// What goes wrong with the operator when it comes to an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -75,6 +86,7 @@ pub(super) enum Fault {
 pub(super) struct Script {
     pub(super) world: World,
     pub(super) spec: StatefulMigrationSpec,
+    pub(super) intervals: Intervals,
     pub(super) status: StatefulMigrationStatus,
     pub(super) now: Timestamp,
     pub(super) effects_done: u64,
@@ -87,6 +99,7 @@ impl Script {
         Self {
             world,
             spec: spec(),
+            intervals: Intervals::default(),
             status: StatefulMigrationStatus::default(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             effects_done: 0,
@@ -99,7 +112,8 @@ impl Script {
     pub(super) fn turn(&mut self, fault: Option<(u64, Fault)>) {
         let mut seen = self.world.observe();
         seen.outcomes = std::mem::take(&mut self.outcomes);
-        let migration = Migration { uid: MIGRATION, spec: &self.spec, status: &self.status };
+        let (spec, status, intervals) = (&self.spec, &self.status, &self.intervals);
+        let migration = Migration { uid: MIGRATION, spec, status, intervals };
         let decision = decide(&migration, &seen, self.now);
         let again = decide(&migration, &seen, self.now);
         assert_eq!(decision, again, "the same input decides the same");

@@ -4,10 +4,10 @@ use ms2m_app::{
     contract::{CONTRACT_VERSION, Reply, ReplyBody},
 };
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{MirrorStatus, Phase, StatefulMigrationStatus, TargetStatus},
-    protocol::{Migration, Observation, PendingReply, PodFacts, PodView, decide},
+    protocol::{Observation, PendingReply, PodFacts, PodView},
 };
 
 /// What becomes of the status when a process in the shadow pod says `HELLO`.
@@ -25,7 +25,7 @@ fn hello(status: &StatefulMigrationStatus, session: &str) -> StatefulMigrationSt
         replies: vec![PendingReply { id: 1, reply: Some(reply) }],
         ..Observation::default()
     };
-    decide(&Migration { uid: "m", spec: &spec(), status }, &seen, Timestamp::UNIX_EPOCH).status
+    decide_as_usual("m", &spec(), status, &seen, Timestamp::UNIX_EPOCH).status
 }
 
 fn session(status: &StatefulMigrationStatus) -> Option<&str> {

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use ms2m_app::Ledger;
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{MirrorStatus, Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus},
-    protocol::{
-        Decision, Effect, EffectOutcome, EffectReport, Migration, Observation, PodFacts, PodView, decide,
-    },
+    protocol::{Decision, Effect, EffectOutcome, EffectReport, Observation, PodFacts, PodView},
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -33,7 +31,7 @@ fn synced() -> StatefulMigrationStatus {
 fn after(outcomes: Vec<EffectOutcome>) -> Decision {
     let pod = PodFacts { uid: "s".into(), labelled: true, running: true, ..Default::default() };
     let seen = Observation { source: Some(PodView::Present(pod)), outcomes, ..Default::default() };
-    decide(&Migration { uid: "m", spec: &spec(), status: &synced() }, &seen, NOW)
+    decide_as_usual("m", &spec(), &synced(), &seen, NOW)
 }
 
 /// An operator that was lost between the label and the record leaves a source that bears the label, and a template that anybody may

@@ -2,12 +2,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::script::spec;
+use super::script::{decide_as_usual, spec};
 use crate::{
     api::{Phase, PhaseTransition, SourceStatus, StatefulMigrationStatus, TargetStatus, reason},
     protocol::{
-        Effect, EffectFailure, EffectOutcome, Finding, JobView, Migration, Observation, PodFacts, PodView,
-        Preflight, decide,
+        Effect, EffectFailure, EffectOutcome, Finding, JobView, Observation, PodFacts, PodView, Preflight,
     },
 };
 
@@ -21,7 +20,7 @@ fn looks_again_after(waited_ms: i64) -> Duration {
     let preflight = Preflight { findings: vec![missing], ..Default::default() };
     let seen = Observation { preflight: Some(preflight), ..Default::default() };
     let now = Timestamp::from_millisecond(waited_ms).expect("a timestamp");
-    let decision = decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, now);
+    let decision = decide_as_usual("m", &spec(), &status, &seen, now);
     decision.requeue_after.expect("it is looked at again")
 }
 
@@ -36,14 +35,12 @@ fn what_is_missing_is_looked_for_often_at_first_and_more_rarely_later() {
 fn a_finalizer_that_could_not_be_removed_is_removed_later() {
     let status = StatefulMigrationStatus { phase: Phase::Completed, ..Default::default() };
     let seen = Observation { deletion_requested: true, ..Default::default() };
-    let decision =
-        decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
+    let decision = decide_as_usual("m", &spec(), &status, &seen, Timestamp::UNIX_EPOCH);
     assert_eq!(decision.effects, [Effect::RemoveFinalizer]);
     assert!(decision.requeue_after.is_some_and(|wait| wait <= Duration::from_secs(5)));
 
     let seen = Observation::default();
-    let decision =
-        decide(&Migration { uid: "m", spec: &spec(), status: &status }, &seen, Timestamp::UNIX_EPOCH);
+    let decision = decide_as_usual("m", &spec(), &status, &seen, Timestamp::UNIX_EPOCH);
     assert_eq!(
         (decision.effects.len(), decision.requeue_after),
         (0, None),
@@ -74,7 +71,7 @@ fn a_checkpoint_that_nobody_heard_of_is_waited_for_before_the_archives_are_delet
             outcomes: heard.map(outcome).into_iter().collect(),
             ..Default::default()
         };
-        let decided = decide(&Migration { uid: "m", spec: &spec, status: &status }, &seen, after(seconds));
+        let decided = decide_as_usual("m", &spec, &status, &seen, after(seconds));
         status = decided.status;
         // What undoing does before that is none of this test's matter.
         let cleanup = status.cleanup.get_or_insert_default();
@@ -118,7 +115,7 @@ fn a_deadline_that_passes_while_a_shadow_cannot_start_says_what_keeps_it() {
             ..Default::default()
         };
         let now = begun + jiff::SignedDuration::from_secs(seconds);
-        let decided = decide(&Migration { uid: "m", spec: &spec, status: &status }, &seen, now);
+        let decided = decide_as_usual("m", &spec, &status, &seen, now);
         decided.status.abort.map(|abort| abort.message)
     };
     let took = "Restoring took longer than 180s".to_owned();

@@ -14,8 +14,11 @@ use super::{
 use crate::{
     api::{ConditionStatus, Phase, StatefulMigrationSpec, StatefulMigrationStatus, condition, reason},
     protocol::{
-        Decision, EffectOutcome, Migration, decide,
-        tests::world::{App, MIGRATION, World},
+        Decision, EffectOutcome,
+        tests::{
+            script::decide_as_usual,
+            world::{App, MIGRATION, World},
+        },
     },
 };
 
@@ -61,8 +64,7 @@ impl Run {
         step.veil(&mut seen);
         self.heard.extend(said(&seen.replies));
         self.witness.hear(&self.status, &seen, self.now);
-        let migration = Migration { uid: MIGRATION, spec: &self.spec, status: &self.status };
-        let decision = decide(&migration, &seen, self.now);
+        let decision = decide_as_usual(MIGRATION, &self.spec, &self.status, &seen, self.now);
         let (before, witness) = (&self.status, &self.witness);
         let (spec, now) = (&self.spec, self.now);
         let turn = Turn { spec, before, seen: &seen, now, decision: &decision, witness, honest };
