@@ -336,6 +336,7 @@ mod tests {
         (workload.knobs.settle, workload.knobs.shadows, workload.knobs.retain_checkpoint) = (70, 1, true);
         plan.scenario.pace.heartbeat_ms += 1;
         plan.scenario.pace.concurrency = 1;
+        plan.scenario.pace.ask_again_percent = 300;
         plan.scenario.direct_kubelets = true;
         plan.scenario.workloads[0].wording = Wording { sidecar: true, bindings: true, ..Wording::default() };
         let needs = |plan: &Plan| {

@@ -92,7 +92,10 @@ impl Scenario {
             warm_up_ms: rng.u64(200..=3_000),
             latency_us_max: *choose(&mut rng, &[1_000, 2_000, 2_000, 10_000, 40_000]),
             fragmented: rng.u8(..4) == 0,
-            pace: pace(&mut generator(seed, 8)),
+            pace: Pace {
+                ask_again_percent: ask_again_percent(&mut generator(seed, 16)),
+                ..pace(&mut generator(seed, 8))
+            },
             direct_kubelets: generator(seed, 14).u8(..4) == 0,
             mistake,
         }
@@ -204,7 +207,16 @@ fn pace(rng: &mut Rng) -> Pace {
         freeze_ms: spread_ms(rng, 5, 2_000),
         write_ms: spread_ms(rng, 10, 4_000),
         segment_bytes: *choose(rng, &[None, None, Some(256), Some(536), Some(1_460), Some(16_384)]),
+        ..Pace::default()
     }
+}
+
+/// In two thirds of the worlds the operator is as it ships.
+fn ask_again_percent(rng: &mut Rng) -> u32 {
+    if rng.u8(..3) > 0 {
+        return Pace::default().ask_again_percent;
+    }
+    *choose(rng, &[25, 50, 200, 300])
 }
 
 fn shape(rng: &mut Rng) -> Shape {
@@ -378,6 +390,18 @@ mod tests {
         assert!((2_300..2_900).contains(&usual), "{usual}");
         let direct = scenarios.iter().filter(|scenario| scenario.direct_kubelets).count();
         assert!((900..1_100).contains(&direct), "{direct}");
+    }
+
+    #[test]
+    fn every_interval_comes_up_and_two_thirds_of_the_worlds_have_the_usual_ones() {
+        let percents: Vec<u32> =
+            (0..4_000).map(|seed| Scenario::random(seed).pace.ask_again_percent).collect();
+        let usual = percents.iter().filter(|percent| **percent == 100).count();
+        assert!((2_550..2_800).contains(&usual), "{usual}");
+        for percent in [25, 50, 200, 300] {
+            let drawn = percents.iter().filter(|drawn| **drawn == percent).count();
+            assert!((250..420).contains(&drawn), "{percent} %: {drawn}");
+        }
     }
 
     #[test]

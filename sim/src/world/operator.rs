@@ -8,7 +8,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use ms2m::operator::{Deps, KubeletAccess, Settings, health::Health, run as run_operator};
+use ms2m::{
+    operator::{Deps, KubeletAccess, Settings, health::Health, run as run_operator},
+    protocol::Intervals,
+};
 use ms2m_app::io::{Clock, OsEntropy, SystemClock};
 use turmoil::Sim;
 
@@ -43,7 +46,7 @@ pub(super) fn host(sim: &mut Sim<'_>, name: &str, freezer: Freezer, clock: Skewe
     });
 }
 
-/// The operator that ships.
+/// The operator that ships, but that it may be quicker or slower to ask again.
 async fn run(host: &str, clock: SkewedClock, scenario: &Scenario) -> Result<(), Box<dyn std::error::Error>> {
     let deps = Deps {
         cluster: api_config()?,
@@ -57,6 +60,7 @@ async fn run(host: &str, clock: SkewedClock, scenario: &Scenario) -> Result<(), 
             concurrency: scenario.pace.concurrency,
             instance: host.to_owned(),
             broker_deadline: Duration::from_millis(scenario.pace.broker_deadline_ms),
+            intervals: Intervals::scaled(scenario.pace.ask_again_percent),
             ..Settings::default()
         },
     };
