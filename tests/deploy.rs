@@ -1,7 +1,7 @@
 //! The manifests in `deploy/`: the definition is the program's own, and what runs and what it may do stay as narrow as
 //! they are meant to be.
 
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
 
 use serde_json::Value;
 
@@ -97,7 +97,13 @@ fn the_operator_runs_with_no_privilege_and_a_memory_limit() {
         assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"], "{probe}");
     }
     assert_eq!(container["args"], serde_json::json!(["operator"]));
-    let names = |variable: &Value| variable["valueFrom"]["fieldRef"]["fieldPath"].clone();
-    let told: Vec<Value> = container["env"].as_array().expect("variables").iter().map(names).collect();
+    let variables = container["env"].as_array().expect("variables");
+    let field = |variable: &Value| variable["valueFrom"]["fieldRef"]["fieldPath"].as_str().map(str::to_owned);
+    let told: Vec<String> = variables.iter().filter_map(field).collect();
     assert_eq!(told, ["metadata.name", "metadata.namespace"], "who holds the Lease, and where it is");
+    let health = variables.iter().find(|variable| variable["name"] == "MS2M_HEALTH_ADDRESS");
+    let address: SocketAddr =
+        health.and_then(|it| it["value"].as_str()).expect("an address").parse().expect("an address");
+    assert!(address.ip().is_unspecified(), "the kubelet asks at the pod's address");
+    assert_eq!(container["ports"][0]["containerPort"], address.port(), "or nobody answers the probes");
 }

@@ -15,11 +15,13 @@ pub const QUEUE_NOT_FENCED: &str = "QueueNotFenced";
 pub const QUEUE_UNSUITABLE: &str = "QueueUnsuitable";
 /// An exchange would send a message to `Q` or to `R`, not to both.
 pub const EXCHANGE_UNSUITABLE: &str = "ExchangeUnsuitable";
+/// The queue drops what is returned to it too often.
+pub const DELIVERY_LIMITED: &str = "DeliveryLimited";
 /// Not everything could be checked, because no management API was given.
 pub const QUEUE_UNCHECKED: &str = "QueueUnchecked";
 
 /// Arguments and policies that make a queue drop or divert messages, or deliver them in another order.
-const UNSUITABLE: [(&str, &str); 8] = [
+const UNSUITABLE: [(&str, &str); 9] = [
     ("x-message-ttl", "messages expire"),
     ("message-ttl", "messages expire"),
     ("x-max-length", "messages are dropped when it is full"),
@@ -28,7 +30,11 @@ const UNSUITABLE: [(&str, &str); 8] = [
     ("max-length-bytes", "messages are dropped when it is full"),
     ("x-max-priority", "messages overtake each other"),
     ("x-expires", "the queue itself expires"),
+    ("expires", "the queue itself expires"),
 ];
+
+/// After how many returns a quorum queue drops a message, or has it dead-lettered.
+const DELIVERY_LIMITS: [&str; 2] = ["x-delivery-limit", "delivery-limit"];
 
 /// Everything that speaks against it; `given` are the bindings of the spec.
 pub fn check(queue: &str, facts: Option<&QueueFacts>, given: &[Binding]) -> Vec<Finding> {
@@ -97,7 +103,14 @@ pub fn check(queue: &str, facts: Option<&QueueFacts>, given: &[Binding]) -> Vec<
 /// What does not stop a migration, but should be known.
 pub fn warnings(queue: &str, facts: &QueueFacts) -> Vec<Finding> {
     if facts.source == FactsSource::Management {
-        return Vec::new();
+        let limit = DELIVERY_LIMITS.iter().find(|name| facts.arguments.contains_key(**name));
+        let limited = |name: &&str| {
+            let message = format!(
+                "queue {queue} has {name}: each time that its consumer stops, dies or loses its connection, what it holds counts as returned; have a dead-letter exchange, or a limit that no message reaches"
+            );
+            Finding { reason: DELIVERY_LIMITED, message }
+        };
+        return limit.map(limited).into_iter().collect();
     }
     let message = format!(
         "without a management URL the settings of queue {queue} and changes of its bindings could not be checked"
@@ -182,12 +195,24 @@ mod tests {
             (argument("x-message-ttl", json!(1000)), QUEUE_UNSUITABLE),
             (argument("max-length", json!(10)), QUEUE_UNSUITABLE),
             (argument("x-max-priority", json!(5)), QUEUE_UNSUITABLE),
+            (argument("expires", json!(60_000)), QUEUE_UNSUITABLE),
             (QueueFacts { bindings: vec![bound("x-consistent-hash")], ..good() }, EXCHANGE_UNSUITABLE),
         ];
         for (facts, reason) in cases {
             assert_eq!(reasons(&facts), [reason], "{facts:?}");
         }
         assert_eq!(check("orders", None, &[])[0].reason, QUEUE_NOT_FOUND);
+    }
+
+    #[test]
+    fn a_queue_that_drops_what_comes_back_too_often_is_moved_with_a_warning() {
+        assert_eq!(warnings("orders", &good()), []);
+        for name in DELIVERY_LIMITS {
+            let facts = QueueFacts { arguments: [(name.to_owned(), json!(20))].into(), ..good() };
+            let warnings = warnings("orders", &facts);
+            assert_eq!((reasons(&facts).len(), warnings.len(), warnings[0].reason), (0, 1, DELIVERY_LIMITED));
+            assert!(warnings[0].message.contains(name), "{}", warnings[0].message);
+        }
     }
 
     #[test]

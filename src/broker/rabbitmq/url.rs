@@ -1,4 +1,5 @@
 use lapin::uri::AMQPUri;
+use percent_encoding::percent_decode_str;
 
 /// Why a text is no URL that can be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,11 @@ impl ManagementUrl {
         if host.is_empty() {
             return Err(invalid());
         }
-        Ok(Self { tls, host: host.to_owned(), port, user: user.to_owned(), password: password.to_owned() })
+        // Written as in the AMQP URL, which stands beside it in the Secret (RFC 3986, 3.2.1).
+        let decoded =
+            |text: &str| percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| invalid());
+        let (user, password) = (decoded(user)?, decoded(password)?);
+        Ok(Self { tls, host: host.to_owned(), port, user, password })
     }
 }
 
@@ -61,6 +66,15 @@ mod tests {
         let url = ManagementUrl::parse("http://u:p@broker:1234/").unwrap();
         assert_eq!((url.host.as_str(), url.port, url.user.as_str(), url.tls), ("broker", 1234, "u", false));
         assert_eq!(ManagementUrl::parse("https://u:p@broker").unwrap().port, 15671);
+    }
+
+    #[test]
+    fn credentials_mean_the_same_in_both_urls() {
+        let management = ManagementUrl::parse("http://us%40er:p%3Ass%2Fword@broker").unwrap();
+        let amqp = parse_amqp_url("amqp://us%40er:p%3Ass%2Fword@broker").unwrap();
+        assert_eq!((management.user.as_str(), management.password.as_str()), ("us@er", "p:ss/word"));
+        assert_eq!((management.user, management.password), (amqp.authority.userinfo.username, amqp.authority.userinfo.password));
+        assert!(ManagementUrl::parse("http://u:%ff@broker").is_err(), "no text");
     }
 
     #[test]
