@@ -346,7 +346,7 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::Sequential => ("StrategyNotImplemented", "use ShadowPod"),
         Mistake::TooShort => ("InvalidSpec", "at least 10ms"),
         Mistake::OwnedPod => ("SourceHasOwner", "ConfigMap counters would recreate"),
-        Mistake::ShadowNameTaken => ("ShadowNameTaken", "delete or rename it"),
+        Mistake::ShadowNameTaken => ("ShadowNameTaken", "delete it, or give the source another name"),
         Mistake::NoCheckpoints => ("CheckpointUnsupported", "ContainerCheckpoint"),
         Mistake::NoCriu => ("CheckpointUnsupported", "CRIU"),
         Mistake::RefusingRegistry => ("TransferFailed", "give the push Secret's account the right"),

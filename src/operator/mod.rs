@@ -30,6 +30,7 @@ mod rivalry;
 mod seeded;
 mod session;
 mod settings;
+mod shadow_name;
 mod transfer_image;
 
 use std::sync::Arc;

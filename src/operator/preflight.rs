@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, ResourceExt as _};
 use ms2m_app::contract::control_queue;
 
-use super::{context::Context, rivalry, session, transfer_image};
+use super::{context::Context, rivalry, session, shadow_name, transfer_image};
 use crate::{
     api::{StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
     broker::{FactsSource, preflight as queue_check},
@@ -48,7 +48,7 @@ pub(super) async fn preflight(
     }
     let (rights, shadow, transfer, busy) =
         tokio::join!(checks.rights(), checks.shadow_name(), checks.transfer(), checks.others());
-    // The shadow that is there is the other migration's: nobody is to delete or rename it.
+    // The shadow that is there is the other migration's: it is the one to wait for.
     let shadow = shadow.filter(|_| busy.is_none());
     result.findings.extend(rights.into_iter().chain(shadow).chain(transfer));
     // It is what the rest comes of, as where the other one has just removed the pod.
@@ -179,18 +179,9 @@ impl Checks<'_> {
 
     async fn shadow_name(&self) -> Option<Finding> {
         let name = names::shadow_pod(&self.spec.source_pod);
-        let pod = match self.pod(&name).await {
-            Ok(pod) => pod,
-            Err(finding) => return Some(finding),
-        };
-        match pod_view::view(pod.as_ref(), "", &self.migration.uid) {
-            PodView::Present(facts) if !facts.labelled => Some(finding(
-                reason::SHADOW_NAME_TAKEN,
-                format!(
-                    "there is a pod {name} already, which is the name of the shadow: delete or rename it"
-                ),
-            )),
-            PodView::Present(_) | PodView::Absent => None,
+        match self.pod(&name).await {
+            Ok(pod) => shadow_name::taken(&pod?, &self.migration.uid),
+            Err(finding) => Some(finding),
         }
     }
 

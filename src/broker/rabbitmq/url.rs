@@ -73,7 +73,10 @@ mod tests {
         let management = ManagementUrl::parse("http://us%40er:p%3Ass%2Fword@broker").unwrap();
         let amqp = parse_amqp_url("amqp://us%40er:p%3Ass%2Fword@broker").unwrap();
         assert_eq!((management.user.as_str(), management.password.as_str()), ("us@er", "p:ss/word"));
-        assert_eq!((management.user, management.password), (amqp.authority.userinfo.username, amqp.authority.userinfo.password));
+        assert_eq!(
+            (management.user, management.password),
+            (amqp.authority.userinfo.username, amqp.authority.userinfo.password)
+        );
         assert!(ManagementUrl::parse("http://u:%ff@broker").is_err(), "no text");
     }
 
