@@ -20,6 +20,7 @@ fn spec() -> StatefulMigrationSpec {
     StatefulMigrationSpec {
         source_pod: "counter".into(),
         container: None,
+        uncarried_volumes: Vec::new(),
         target: TargetSpec { node_name: Some("node-2".into()), node_selector: None },
         strategy: Strategy::ShadowPod,
         broker: BrokerSpec {

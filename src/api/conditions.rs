@@ -66,6 +66,10 @@ pub mod reason {
     pub const SOURCE_HAS_OWNER: &str = "SourceHasOwner";
     /// Another migration moves this pod.
     pub const SOURCE_BUSY: &str = "SourceBusy";
+    /// The container writes to a volume, which a checkpoint does not have.
+    pub const VOLUME_NOT_CARRIED: &str = "VolumeNotCarried";
+    /// No such volume in the pod.
+    pub const VOLUME_NOT_FOUND: &str = "VolumeNotFound";
     /// No such node, or none that matches.
     pub const TARGET_NOT_FOUND: &str = "TargetNotFound";
     /// The node is not ready, or is the source's.

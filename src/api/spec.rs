@@ -42,6 +42,13 @@ pub struct StatefulMigrationSpec {
     /// The container that holds the state; may be left out when the pod has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// Names of volumes that need not come along although the container writes to them. A migration carries the
+    /// container's memory and writable layer, no volume: at the target an `emptyDir` is empty and a `hostPath` that
+    /// node's, and to a claim both pods write at the same time. A pod that writes to a volume that is not named here is
+    /// refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub uncarried_volumes: Vec<String>,
     /// Where to move it.
     #[x_kube(validation = Rule::new("has(self.nodeName) != has(self.nodeSelector)").message("give exactly one of nodeName and nodeSelector"))]
     pub target: TargetSpec,

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::{Span, StatefulMigrationSpec, Strategy, reason};
 
 /// Why a spec makes no sense, before anything outside is looked at.
@@ -25,6 +27,9 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     }
     if spec.source_pod.is_empty() {
         return invalid("sourcePod is empty: name the pod to move");
+    }
+    if let Some(message) = wrong_volumes(&spec.uncarried_volumes) {
+        return invalid(message);
     }
     match (&spec.target.node_name, &spec.target.node_selector) {
         (Some(_), Some(_)) => return invalid("target has nodeName and nodeSelector: give one of the two"),
@@ -81,6 +86,15 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
         return invalid("attempts.checkpoints and attempts.shadows must be 1 to 10");
     }
     Ok(())
+}
+
+/// What is wrong with names of volumes, as far as they tell without the pod.
+fn wrong_volumes(names: &[String]) -> Option<&'static str> {
+    if names.iter().any(String::is_empty) {
+        return Some("uncarriedVolumes has an empty name: name volumes of the pod");
+    }
+    let different: BTreeSet<&String> = names.iter().collect();
+    (different.len() < names.len()).then_some("uncarriedVolumes must name each volume once")
 }
 
 #[cfg(test)]
@@ -158,6 +172,7 @@ mod tests {
             json!({ "replay": { "settle": "60s" }, "deadlines": { "mirroring": "60001ms" } }),
             json!({ "deadlines": { "mirroring": "1s", "switchingOver": "1s" } }),
             json!({ "attempts": { "checkpoints": 1, "shadows": 10 } }),
+            json!({ "uncarriedVolumes": ["scratch", "cache"] }),
             json!({ "replay": { "deadline": "24h" }, "deadlines": { "transferring": "1h30m", "pending": "1s" } }),
         ];
         for change in accepted {
@@ -171,6 +186,8 @@ mod tests {
     fn what_neither_can_express_is_refused_by_the_schema_or_by_the_operator() {
         let refused = [
             json!({ "sourcePod": "" }),
+            json!({ "uncarriedVolumes": [""] }),
+            json!({ "uncarriedVolumes": ["scratch", "cache", "scratch"] }),
             json!({ "target": { "nodeName": "" } }),
             json!({ "target": { "nodeName": null, "nodeSelector": {} } }),
             json!({ "broker": { "queue": "" } }),

@@ -32,6 +32,7 @@ mod session;
 mod settings;
 mod shadow_name;
 mod transfer_image;
+mod volumes;
 
 use std::sync::Arc;
 

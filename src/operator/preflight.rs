@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, ResourceExt as _};
 use ms2m_app::contract::control_queue;
 
-use super::{context::Context, rivalry, session, shadow_name, transfer_image};
+use super::{context::Context, rivalry, session, shadow_name, transfer_image, volumes};
 use crate::{
     api::{StatefulMigration, StatefulMigrationSpec, TargetSpec, reason, validate},
     broker::{FactsSource, preflight as queue_check},
@@ -83,6 +83,8 @@ impl Checks<'_> {
             Err(finding) => result.findings.push(finding),
         }
         result.findings.extend(source_findings(source, &result.container));
+        let uncarried = &self.spec.uncarried_volumes;
+        result.findings.extend(volumes::findings(source, &result.container, uncarried));
         let node = source.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
         let uid = source.uid().unwrap_or_default();
         let (target, queue, kubelet) = tokio::join!(self.target(node), self.queue(&uid), self.kubelet(node));

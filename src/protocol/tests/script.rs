@@ -17,6 +17,7 @@ pub(super) fn spec() -> StatefulMigrationSpec {
     StatefulMigrationSpec {
         source_pod: "counter".into(),
         container: None,
+        uncarried_volumes: Vec::new(),
         target: TargetSpec { node_name: Some("n2".into()), node_selector: None },
         strategy: Default::default(),
         broker: BrokerSpec {
