@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,8 @@ pub(super) struct Verdict {
 pub(super) struct Faults {
     in_force: Vec<(u64, Fault)>,
     added: u64,
+    /// Those that have hit a request, the withdrawn ones included.
+    have_hit: BTreeSet<u64>,
 }
 
 impl Faults {
@@ -149,11 +151,15 @@ impl Faults {
         self.in_force.clear();
     }
 
+    pub(super) fn has_hit(&self, id: u64) -> bool {
+        self.have_hit.contains(&id)
+    }
+
     /// Judges a request, and uses up the faults that hit it.
     pub(super) fn judge(&mut self, request: &RequestRecord) -> Verdict {
         let mut verdict = Verdict::default();
-        let hit = self.in_force.iter_mut().map(|(_, fault)| fault);
-        for fault in hit.filter(|fault| fault.on.matches(request)) {
+        let meant = self.in_force.iter_mut().filter(|(_, fault)| fault.on.matches(request));
+        for (id, fault) in meant {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -162,6 +168,7 @@ impl Faults {
                 continue;
             }
             fault.times -= 1;
+            self.have_hit.insert(*id);
             match fault.effect {
                 FaultEffect::Refuse { code, retry_after_s } => verdict.refuse = Some((code, retry_after_s)),
                 FaultEffect::LoseRequest => verdict.lose_request = true,

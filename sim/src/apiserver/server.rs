@@ -228,6 +228,11 @@ impl ApiServer {
         self.lock().faults.remove(fault);
     }
 
+    /// Whether a fault has hit any request so far.
+    pub fn has_hit(&self, fault: u64) -> bool {
+        self.lock().faults.has_hit(fault)
+    }
+
     /// Ends all faults, stalled watches and a server that is behind included.
     pub fn clear_faults(&self) {
         let mut state = self.lock();

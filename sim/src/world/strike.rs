@@ -25,6 +25,9 @@ use crate::{
 
 /// How late a segment is on a link that is slow.
 const SLOW: Duration = Duration::from_millis(150);
+/// How long a fault that is meant for the next request waits for one: what comes later, when all else is whole again, has to get
+/// through.
+const LIES_IN_WAIT: Duration = Duration::from_secs(30);
 
 /// The faults of a plan: those that wait for their step, those that wait for their time, those in force.
 pub(super) struct Strikes {
@@ -61,12 +64,20 @@ enum Undo {
     Nothing,
     StartHost(String),
     EndHost(String),
-    Thaw { freezer: Freezer, held: Vec<(String, String)> },
-    Replace { ends: String, starts: String },
+    Thaw {
+        freezer: Freezer,
+        held: Vec<(String, String)>,
+    },
+    Replace {
+        ends: String,
+        starts: String,
+    },
     Release(String, String),
     Repair(String, String),
     Hasten(String, String),
     Withdraw(Vec<u64>),
+    /// The same of what is meant for a single request each: it is over as soon as all of them were hit.
+    Disarm(Vec<u64>),
     ReleaseWatches,
     CatchUp,
     Confirm,
@@ -135,8 +146,9 @@ impl Drive {
 
     pub(super) fn end_strikes(&mut self, sim: &mut Sim<'_>) {
         let now = sim.elapsed();
-        let (over, still): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.strikes.in_force).into_iter().partition(|strike| strike.ends_at <= now);
+        let (over, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.strikes.in_force)
+            .into_iter()
+            .partition(|strike| strike.ends_at <= now || self.is_used_up(&strike.undo));
         self.strikes.in_force = still;
         for Strike { index, fault, undo, .. } in over {
             self.strikes.history[index].until = Some(now);
@@ -146,6 +158,11 @@ impl Drive {
             self.undo(sim, undo);
             self.strikes.last = now;
         }
+    }
+
+    /// Whether what waited for a single request has had it.
+    fn is_used_up(&self, undo: &Undo) -> bool {
+        matches!(undo, Undo::Disarm(ids) if ids.iter().all(|id| self.cluster.api.has_hit(*id)))
     }
 
     fn strike(&mut self, sim: &mut Sim<'_>, fault: Fault) {
@@ -166,7 +183,11 @@ impl Drive {
                 party.oracle.permits(fault.kind);
             }
         }
-        let ends_at = at + Duration::from_millis(fault.lasts_ms);
+        let lasts = match &undo {
+            Undo::Disarm(_) => LIES_IN_WAIT,
+            _ => Duration::from_millis(fault.lasts_ms),
+        };
+        let ends_at = at + lasts;
         self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
     }
 
@@ -352,7 +373,9 @@ impl Drive {
                 let most = Duration::from_micros(self.plan.scenario.latency_us_max);
                 sim.set_link_max_message_latency(a, b, most);
             }
-            Undo::Withdraw(ids) => ids.into_iter().for_each(|id| self.cluster.api.withdraw(id)),
+            Undo::Withdraw(ids) | Undo::Disarm(ids) => {
+                ids.into_iter().for_each(|id| self.cluster.api.withdraw(id))
+            }
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::CatchUp => self.cluster.api.catch_up(),
             Undo::Confirm => self.cluster.broker.withhold_confirms(false),

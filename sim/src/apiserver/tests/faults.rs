@@ -52,6 +52,20 @@ async fn a_lost_acknowledgement_leaves_the_write_behind_and_a_lost_request_does_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_has_hit_when_a_request_came_that_it_is_meant_for() {
+    let server = server();
+    let on = RequestMatch::default().writes().of("configmaps");
+    let effect = FaultEffect::Refuse { code: 500, retry_after_s: None };
+    let [hits, waits] = [on.clone(), on.named("b")]
+        .map(|on| server.inject(Fault { on, skip: 0, times: u32::MAX, effect: effect.clone() }));
+    maps(&server).get_opt("a").await.unwrap();
+    assert!(!server.has_hit(hits), "that was no write");
+    maps(&server).create(&PostParams::default(), &map("a")).await.unwrap_err();
+    server.withdraw(hits);
+    assert_eq!((server.has_hit(hits), server.has_hit(waits)), (true, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delayed_request_is_done_late() {
     let server = server();
     server.inject(Fault {

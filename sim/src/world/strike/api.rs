@@ -40,8 +40,7 @@ impl Drive {
             inject(claims, effect.clone())
         });
         let injected = election.into_iter().chain([inject(on, effect)]).collect();
-        // A single one waits for the write that it is meant for.
-        if times == 1 { Undo::Nothing } else { Undo::Withdraw(injected) }
+        if times == 1 { Undo::Disarm(injected) } else { Undo::Withdraw(injected) }
     }
 
     fn strike_watches(&self, kind: FaultKind) -> Undo {
