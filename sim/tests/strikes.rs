@@ -1,4 +1,4 @@
-//! What counts as a fault that has struck, and when it is over.
+//! What is said of faults: which have struck, when they are over, and what a migration did without what they took.
 
 use ms2m_sim::{
     plan::{Plan, Scenario, Workload},
@@ -49,4 +49,19 @@ fn what_has_waited_in_vain_for_a_write_bites_none_that_comes_later() {
     };
     assert_eq!(lost_writes(20_000), 1, "it lies in wait for the second migration");
     assert_eq!(lost_writes(60_000), 0, "that one comes when all is whole again");
+}
+
+#[test]
+fn a_migration_goes_forward_without_its_source_only_where_it_misses_it() {
+    for (fault, misses) in [
+        ("kill-source@asked", false),
+        ("kill-source@Transferring", true),
+        ("kill-source@Replaying", true),
+        ("kill-source@switched", false),
+    ] {
+        let verdict = proven(with(fault));
+        assert_eq!((verdict.migration.outcome.as_str(), verdict.struck), ("Completed", 1), "{fault}");
+        let reached = verdict.reached.contains("forward after loss of the source");
+        assert_eq!(reached, misses, "{fault}: {:?}", verdict.reached);
+    }
 }

@@ -321,7 +321,8 @@ impl Drive {
         self.reached.reach_if(kept, "image kept by policy");
         self.reached
             .reach_if(completed && party.cancelled, "cancelled after the point of no return, and completed");
-        self.reached.reach_if(completed && party.oracle.source_died(), "forward after loss of the source");
+        let missed = party.oracle.source_died() && rare::went_on_without_its_source(&party.status);
+        self.reached.reach_if(completed && missed, rare::FORWARD_WITHOUT_SOURCE);
         self.reached.reach_if(completed && party.names.moved > 0, "moved on, or back");
         let handover = party.status.handover.clone().unwrap_or_default();
         let second = party.sessions_after_point_of_no_return > 0 && handover.switched_at.is_some();

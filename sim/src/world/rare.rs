@@ -38,8 +38,9 @@ const CUTOFFS: [(&str, &str); 4] = [
     ("predicted pause", "cutoff by prediction"),
     ("has not caught up", "cutoff by deadline"),
     ("does not shrink", "cutoff by trend"),
-    ("source ended", "cutoff by loss of the source"),
+    (SOURCE_ENDED, "cutoff by loss of the source"),
 ];
+const SOURCE_ENDED: &str = "source ended";
 
 /// What needs no more words.
 const OTHERS: [&str; 44] = [
@@ -50,7 +51,7 @@ const OTHERS: [&str; 44] = [
     "proof asked of the source",
     "proof given by the source",
     "proof refused: forward only",
-    "forward after loss of the source",
+    FORWARD_WITHOUT_SOURCE,
     "fenced by STOPPED",
     "fenced without STOPPED",
     "gap asked about once more",
@@ -88,6 +89,9 @@ const OTHERS: [&str; 44] = [
     PUSHED_OVER_BLOBS,
     KILLED_PUSHING,
 ];
+
+/// It has completed with what was left when its source was lost.
+pub(super) const FORWARD_WITHOUT_SOURCE: &str = "forward after loss of the source";
 
 /// Two migrations of one pod: the second waits for the first.
 pub(super) const WAITED: &str = "second migration of a pod waited for the first";
@@ -139,6 +143,18 @@ pub const STRUCK_BY: &str = "struck by ";
 /// The point of a kind of fault.
 pub(super) fn struck_by(kind: FaultKind) -> String {
     format!("{STRUCK_BY}{kind}")
+}
+
+/// Whether a status shows that the migration missed its source before the target had the queue: it handed over because of that, could
+/// not roll back because of that, or never heard the RAM that was checkpointed say that it stopped. One that died before it was on
+/// record, or after it had stopped, was not missed.
+pub(super) fn went_on_without_its_source(status: &StatefulMigrationStatus) -> bool {
+    let refused = status.abort.as_ref().is_some_and(|abort| abort.refused && !abort.silent);
+    let unheard = |handover: &HandoverStatus| {
+        let is_fenced = handover.stopped_at.is_some() && handover.stopped.is_none();
+        handover.cutoff.contains(SOURCE_ENDED) || is_fenced
+    };
+    refused || status.handover.as_ref().is_some_and(unheard)
 }
 
 /// The phases in which something is still to be done.
@@ -263,5 +279,37 @@ impl Reached {
             handover.point_of_no_return.is_some() && handover.switched_at.is_none(),
             "session replaced after the point of no return",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use ms2m::api::Abort;
+
+    use super::*;
+
+    fn handed_over(handover: HandoverStatus) -> StatefulMigrationStatus {
+        StatefulMigrationStatus { handover: Some(handover), ..Default::default() }
+    }
+
+    fn given_up(refused: bool, silent: bool) -> StatefulMigrationStatus {
+        let (reason, message) = (reason::CANCELLED.to_owned(), String::new());
+        let at = Timestamp::UNIX_EPOCH;
+        let abort = Abort { reason, message, at, asked_at: None, proven: !refused, refused, silent };
+        StatefulMigrationStatus { abort: Some(abort), ..Default::default() }
+    }
+
+    #[test]
+    fn a_source_is_missed_where_the_status_says_so() {
+        let stopped_at = Some(Timestamp::UNIX_EPOCH);
+        let usual = HandoverStatus { cutoff: "predicted pause 1ms".to_owned(), ..Default::default() };
+        let heard = HandoverStatus { stopped_at, stopped: Some(Default::default()), ..usual.clone() };
+        let ended = HandoverStatus { cutoff: "the source ended: nothing more".to_owned(), ..heard.clone() };
+        let unheard = HandoverStatus { stopped_at, ..usual.clone() };
+        let missed = [handed_over(ended), handed_over(unheard), given_up(true, false)];
+        let not = [handed_over(usual), handed_over(heard), given_up(true, true), given_up(false, false)];
+        assert!(missed.iter().all(went_on_without_its_source), "{missed:#?}");
+        assert!(!not.iter().any(went_on_without_its_source), "{not:#?}");
     }
 }
