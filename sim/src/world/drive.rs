@@ -25,8 +25,10 @@ const CLEAN_UP: Duration = Duration::from_mins(5);
 const DRAIN: Duration = Duration::from_mins(1);
 /// How long the operator may take after the end to see that nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(4);
-/// How long it must then be silent.
+/// How long it must then be silent, as long as publishers go on.
 const SILENCE: Duration = Duration::from_secs(4);
+/// And how long in the end: what comes again and again is left alone by the operator for up to 30 s in between.
+const LAST_SILENCE: Duration = Duration::from_secs(35);
 /// How often somebody else may change something in that while before nothing is made of it any more.
 const RESTLESS: u32 = 10;
 /// What a fault that has just ended may still cause: a broken watch is opened again, a connection found dead.
@@ -178,7 +180,7 @@ impl Drive {
     fn publish_on(&mut self, sim: &mut Sim<'_>) {
         self.step_until(sim, sim.elapsed() + SETTLE);
         if self.calm_from() <= sim.elapsed() {
-            self.stays_silent(sim);
+            self.stays_silent(sim, SILENCE);
         } else {
             self.step_until(sim, sim.elapsed() + SILENCE);
         }
@@ -186,7 +188,7 @@ impl Drive {
 
     fn fall_silent(&mut self, sim: &mut Sim<'_>) {
         self.step_until(sim, self.calm_from().max(sim.elapsed() + SETTLE));
-        self.stays_silent(sim);
+        self.stays_silent(sim, LAST_SILENCE);
     }
 
     /// When nothing that broke has any consequence left.
@@ -195,11 +197,11 @@ impl Drive {
     }
 
     /// Where every migration is over, and nobody else changes what it watches, the operator does nothing.
-    fn stays_silent(&mut self, sim: &mut Sim<'_>) {
+    fn stays_silent(&mut self, sim: &mut Sim<'_>, silence: Duration) {
         for _ in 0..RESTLESS {
             let (before, watched) = (Activity::of_the_operator(&self.cluster), self.watched());
             let writes = self.cluster.api.writes_of(FIELD_MANAGER);
-            self.step_until(sim, sim.elapsed() + SILENCE);
+            self.step_until(sim, sim.elapsed() + silence);
             let activity = Activity::of_the_operator(&self.cluster).since(&before);
             if !self.parties.iter().all(Party::is_over) || !activity.is_any() {
                 return;
