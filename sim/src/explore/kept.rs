@@ -58,7 +58,8 @@ pub fn check(
 impl Check {
     /// Whether what should break first did.
     pub fn is_caught(&self) -> bool {
-        matches!((&self.plan, &self.caught), (Some((_, breaks)), Some(catch)) if *breaks == catch.invariant)
+        let (Some((_, breaks)), Some(catch)) = (&self.plan, &self.caught) else { return false };
+        catch.is_of_an_invariant() && *breaks == catch.invariant
     }
 }
 
@@ -73,7 +74,10 @@ impl fmt::Display for Check {
         };
         let file = file.display();
         match &self.caught {
-            Some(catch) if catch.invariant == *breaks => write!(f, "✔ {bug:<22} {breaks:<12} {file}"),
+            Some(_) if self.is_caught() => write!(f, "✔ {bug:<22} {breaks:<12} {file}"),
+            Some(catch) if !catch.is_of_an_invariant() => {
+                write!(f, "✘ {bug:<22} WITHOUT A VERDICT, NOT {breaks}: {file}: {}", catch.message)
+            }
             Some(catch) => write!(f, "✘ {bug:<22} {} BROKE FIRST, NOT {breaks}: {file}", catch.invariant),
             None => write!(f, "✘ {bug:<22} NOT CAUGHT by {file}: {}", bug.story().trim()),
         }
@@ -110,23 +114,32 @@ mod tests {
 
     #[test]
     fn a_bug_is_caught_when_its_plan_breaks_what_it_says() {
-        let [found, other, hidden, unkept] = SeededBug::ALL[..4] else { panic!("there are more") };
+        let [found, other, hidden, fatal, unkept] = SeededBug::ALL[..5] else { panic!("there are more") };
         let kept = BTreeMap::from([
             kept("none.json", &[]),
             kept("one.json", &[(found, "NoLoss")]),
-            kept("two.json", &[(other, "Order"), (found, "NoLoss"), (hidden, "NoLoss")]),
+            kept("two.json", &[(other, "Order"), (found, "NoLoss"), (hidden, "NoLoss"), (fatal, "crash")]),
         ]);
-        let run = |bug, _: &Path, _| {
-            if bug == hidden { Outcome { class: Class::Holds, ..breaks("") } } else { breaks("NoLoss") }
+        let run = |bug, _: &Path, _| match bug {
+            _ if bug == hidden => Outcome { class: Class::Holds, ..breaks("") },
+            _ if bug == fatal => Outcome { class: Class::Crash, ..breaks("") },
+            _ => breaks("NoLoss"),
         };
         let mut said = Vec::new();
-        let bugs = [found, other, hidden, unkept];
+        let bugs = [found, other, hidden, fatal, unkept];
         let checks = check(run, &bugs, &kept, Pool::new(Some(1)), |line| said.push(line.to_owned()));
         let of = |check: &Check| (check.bug, check.is_caught());
-        let expected = [(found, true), (found, true), (other, false), (hidden, false), (unkept, false)];
+        let expected =
+            [(found, true), (found, true), (other, false), (hidden, false), (fatal, false), (unkept, false)];
         assert_eq!(checks.iter().map(of).collect::<Vec<_>>(), expected, "{said:#?}");
-        let pieces =
-            ["one.json", "two.json", "NoLoss BROKE FIRST, NOT Order", "NOT CAUGHT by two.json", "NO PLAN"];
+        let pieces = [
+            "one.json",
+            "two.json",
+            "NoLoss BROKE FIRST, NOT Order",
+            "NOT CAUGHT by two.json",
+            "WITHOUT A VERDICT, NOT crash",
+            "NO PLAN",
+        ];
         for (line, piece) in said.iter().zip(pieces) {
             assert!(line.contains(piece), "{line}");
         }

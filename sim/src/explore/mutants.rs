@@ -15,6 +15,8 @@ pub struct Hunt {
     pub bug: SeededBug,
     /// The first seed that caught it, and what broke there; none when none did.
     pub caught: Option<(u64, Catch)>,
+    /// The seeds before that whose run ended without a verdict: that the bug makes it crash or hang shows no invariant that sees it.
+    pub without_a_verdict: Vec<u64>,
     /// How many seeds were tried.
     pub tried: u64,
 }
@@ -68,10 +70,8 @@ pub fn hunt(
     let mut hunts = Vec::new();
     pool.each(
         bugs.iter().copied(),
-        |bug, worker| (0..seeds).find_map(|seed| Some((seed, Catch::of(run(*bug, seed, worker))?))),
-        |bug, caught, _| {
-            let tried = caught.as_ref().map_or(seeds, |(seed, _)| seed + 1);
-            let hunt = Hunt { bug, caught, tried };
+        |bug, worker| Hunt::of(*bug, seeds, |seed| run(*bug, seed, worker)),
+        |_, hunt, _| {
             bar.suspend(|| say(&hunt.to_string()));
             hunts.push(hunt);
             bar.inc(1);
@@ -82,7 +82,28 @@ pub fn hunt(
     hunts
 }
 
+impl Hunt {
+    fn of(bug: SeededBug, seeds: u64, run: impl Fn(u64) -> Outcome) -> Self {
+        let mut without_a_verdict = Vec::new();
+        let caught = (0..seeds).find_map(|seed| {
+            let catch = Catch::of(run(seed))?;
+            if catch.is_of_an_invariant() {
+                return Some((seed, catch));
+            }
+            without_a_verdict.push(seed);
+            None
+        });
+        let tried = caught.as_ref().map_or(seeds, |(seed, _)| seed + 1);
+        Self { bug, caught, without_a_verdict, tried }
+    }
+}
+
 impl Catch {
+    /// Whether an invariant saw it, and not only that the run did not get to its end.
+    pub(super) fn is_of_an_invariant(&self) -> bool {
+        self.class != Class::Crash
+    }
+
     /// What gave a bug away in a run, if anything did.
     pub(super) fn of(outcome: Outcome) -> Option<Self> {
         let class = outcome.class;
@@ -98,10 +119,17 @@ impl Catch {
 
 impl fmt::Display for Hunt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bug, caught, tried } = self;
+        let Self { bug, caught, without_a_verdict, tried } = self;
         match caught {
-            Some((_, catch)) => write!(f, "✔ {bug:<22} {tried:>4} seeds  {}", catch.invariant),
-            None => write!(f, "✘ {bug:<22} {tried:>4} seeds  NOT CAUGHT: {}", bug.story().trim()),
+            Some((_, catch)) => write!(f, "✔ {bug:<22} {tried:>4} seeds  {}", catch.invariant)?,
+            None => write!(f, "✘ {bug:<22} {tried:>4} seeds  NOT CAUGHT: {}", bug.story().trim())?,
+        }
+        match without_a_verdict.as_slice() {
+            [] => Ok(()),
+            [first, ..] => {
+                let count = without_a_verdict.len();
+                write!(f, " ({count} without a verdict, the first of them seed {first})")
+            }
         }
     }
 }
@@ -141,6 +169,23 @@ mod tests {
         let late = outcome(Class::Liveness, &["Converges"]);
         assert_eq!(Catch::of(late), catch(Class::Liveness, "Converges", "Converges, told"));
         assert_eq!(Catch::of(outcome(Class::Crash, &[])), catch(Class::Crash, "crash", "it panicked"));
+    }
+
+    #[test]
+    fn a_run_without_a_verdict_catches_nothing() {
+        let [found, hidden] = SeededBug::ALL[..2] else { panic!("there are more") };
+        let run = |bug, seed, _| match seed {
+            1 | 2 => outcome(Class::Crash, &[]),
+            3 if bug == found => outcome(Class::Liveness, &["Converges"]),
+            _ => outcome(Class::Holds, &[]),
+        };
+        let mut said = Vec::new();
+        let hunts = hunt(run, &[found, hidden], 5, Pool::new(Some(1)), |line| said.push(line.to_owned()));
+        let seeds = |hunt: &Hunt| (hunt.caught.as_ref().map(|(seed, _)| *seed), hunt.tried);
+        assert_eq!(hunts.iter().map(seeds).collect::<Vec<_>>(), [(Some(3), 4), (None, 5)]);
+        assert!(hunts.iter().all(|hunt| hunt.without_a_verdict == [1, 2]), "{hunts:?}");
+        let told = "(2 without a verdict, the first of them seed 1)";
+        assert!(said.iter().all(|line| line.ends_with(told)), "{said:#?}");
     }
 
     #[test]
