@@ -2,7 +2,7 @@
 
 use ms2m_sim::{
     plan::{Plan, Scenario, Workload},
-    report::Verdict,
+    report::{Event, Verdict},
     world::{Tracing, run},
 };
 
@@ -20,6 +20,69 @@ fn with(fault: &str) -> Plan {
 fn said_at(verdict: &Verdict, text: &str) -> u64 {
     let found = verdict.timeline.events().iter().find(|event| event.text == text);
     found.unwrap_or_else(|| panic!("nothing says {text}: {:#?}", verdict.timeline)).at_ms
+}
+
+/// Whether the only fault has struck, by all that says so.
+fn has_struck(fault: &str) -> bool {
+    let verdict = proven(with(fault));
+    let kind = fault.split('@').next().unwrap_or_default();
+    let has_struck = verdict.reached.contains(&format!("struck by {kind}"));
+    let (struck, in_vain) = if has_struck { (1, 0) } else { (0, 1) };
+    assert_eq!((verdict.struck, verdict.in_vain), (struck, in_vain), "{fault}");
+    assert_eq!(verdict.history.strikes.len(), struck, "{fault}");
+    let says_so = |event: &&Event| event.text == format!("{fault} found nothing to strike");
+    assert_eq!(verdict.timeline.events().iter().filter(says_so).count(), in_vain, "{fault}");
+    has_struck
+}
+
+#[test]
+fn what_is_wrong_on_machines_has_struck_only_where_somebody_met_it() {
+    for fault in ["fail-checkpoint@Mirroring", "truncate-pushes@Transferring", "restore-fresh@Pending"] {
+        assert!(has_struck(fault), "{fault}");
+    }
+    for fault in ["fail-checkpoint@Replaying", "truncate-pushes@over", "restore-fresh@Replaying"] {
+        assert!(!has_struck(fault), "{fault}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_api_has_struck_only_where_a_request_or_a_watch_met_it() {
+    for fault in [
+        "api-errors@Replaying",
+        "delay-status@Mirroring",
+        "stall-watches@Mirroring",
+        "close-watches@Mirroring",
+        "repeat-watches@Mirroring",
+        "compact-history@Mirroring",
+        "stale-watch@Mirroring",
+    ] {
+        assert!(has_struck(fault), "{fault}");
+    }
+    // For so short a time no watch begins, and no cache is read.
+    for fault in ["delay-status@over", "lagging-api@over~10ms"] {
+        assert!(!has_struck(fault), "{fault}");
+    }
+}
+
+#[test]
+fn a_clock_is_wrong_only_for_an_operator_that_runs() {
+    assert!(has_struck("clock-ahead@Mirroring"));
+    let down = with("crash-operator@Mirroring~10s");
+    let verdict =
+        proven(down.with("clock-behind@Mirroring+1s~5s".parse().expect("the fault is well written")));
+    assert_eq!((verdict.struck, verdict.in_vain), (1, 1), "{:#?}", verdict.timeline);
+}
+
+#[test]
+fn of_two_checkpoints_that_are_to_fail_each_fails_one_at_most() {
+    let twice =
+        with("fail-checkpoint@Pending").with("fail-checkpoint@Mirroring".parse().expect("well written"));
+    let verdict = proven(twice);
+    assert_eq!((verdict.struck, verdict.in_vain), (2, 0), "{:#?}", verdict.timeline);
+    let late =
+        with("fail-checkpoint@Pending").with("fail-checkpoint@Replaying".parse().expect("well written"));
+    let verdict = proven(late);
+    assert_eq!((verdict.struck, verdict.in_vain), (1, 1), "{:#?}", verdict.timeline);
 }
 
 #[test]

@@ -150,7 +150,12 @@ impl ApiServer {
         if freshness == Freshness::Latest && request.verb != Verb::Watch {
             return Ok(());
         }
-        let latest = self.lock().store.version();
+        let latest = {
+            let mut state = self.lock();
+            let is_behind = state.replica.is_behind() && !matches!(freshness, Freshness::Exact(_));
+            state.encounters.behind += u64::from(is_behind);
+            state.store.version()
+        };
         let ends_at = tokio::time::Instant::now() + WAIT_MAX;
         loop {
             // Registered before the state is looked at, so that no change falls between the two.

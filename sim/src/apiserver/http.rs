@@ -169,6 +169,7 @@ fn execute(
             Err(error) => error.code,
         };
         record.changed = state.store.version() != before;
+        state.encounters.gone += u64::from(record.code == 410);
         if let (true, Verb::Create, Ok(reply)) = (record.name.is_empty(), request.verb, &result) {
             meta(&reply.body, "name").clone_into(&mut record.name);
         }

@@ -23,6 +23,7 @@ mod controllers;
 mod definition;
 mod delete;
 mod discovery;
+mod encounters;
 mod error;
 mod eviction;
 mod execute;
@@ -62,6 +63,7 @@ pub(crate) mod tests;
 
 pub use self::{
     access::Denied,
+    encounters::Encounters,
     faults::{Fault, FaultEffect, RequestMatch},
     http::serve_connection,
     journal::RequestRecord,

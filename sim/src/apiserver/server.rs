@@ -12,6 +12,7 @@ use super::{
     access::Denied,
     controllers,
     delete::DeleteOptions,
+    encounters::Encounters,
     error::ApiError,
     faults::{Fault, Faults, RequestMatch},
     journal::{Journal, RequestRecord},
@@ -78,6 +79,7 @@ pub(super) struct State {
     pub(super) replica: Replica,
     /// How many watches of each client were resumed at a server that was behind them.
     pub(super) blind: BTreeMap<String, u64>,
+    pub(super) encounters: Encounters,
 }
 
 /// A watch that some client has open.
@@ -104,6 +106,7 @@ impl ApiServer {
             expired: BTreeMap::new(),
             replica: Replica::default(),
             blind: BTreeMap::new(),
+            encounters: Encounters::default(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -253,20 +256,24 @@ impl ApiServer {
         self.with_state(|state| state.store.compact());
     }
 
-    /// Ends the watches that were opened by matching requests, as a server that restarts does.
-    pub fn close_watches(&self, of: &RequestMatch) {
-        for watch in self.lock().watches.values_mut() {
-            watch.is_closed |= of.matches(&watch.request);
-        }
-        self.shared.changed.notify_waiters();
+    /// Ends the watches that were opened by matching requests, as a server that restarts does; returns how many there were.
+    pub fn close_watches(&self, of: &RequestMatch) -> usize {
+        self.with_watches(of, |watch| watch.is_closed = true)
     }
 
-    /// Lets the watches that were opened by matching requests tell up to so many of the last changes once more.
-    pub fn rewind_watches(&self, of: &RequestMatch, changes: u64) {
-        for watch in self.lock().watches.values_mut().filter(|watch| of.matches(&watch.request)) {
-            watch.rewinds = changes;
-        }
+    /// Lets the watches that were opened by matching requests tell up to so many of the last changes once more; returns how many
+    /// there were.
+    pub fn rewind_watches(&self, of: &RequestMatch, changes: u64) -> usize {
+        self.with_watches(of, |watch| watch.rewinds = changes)
+    }
+
+    fn with_watches(&self, of: &RequestMatch, act: impl FnMut(&mut OpenWatch)) -> usize {
+        let mut state = self.lock();
+        let open = state.watches.values_mut().filter(|watch| !watch.is_closed && of.matches(&watch.request));
+        let count = open.map(act).count();
+        drop(state);
         self.shared.changed.notify_waiters();
+        count
     }
 
     /// Holds events back from matching watches, present and future, until [`Self::release_watches`].
@@ -278,6 +285,11 @@ impl ApiServer {
     pub fn release_watches(&self) {
         self.lock().stalled.clear();
         self.shared.changed.notify_waiters();
+    }
+
+    /// How often clients have met what was wrong with watches and caches so far.
+    pub fn encounters(&self) -> Encounters {
+        self.lock().encounters
     }
 
     /// How many watches of a client were told 410 Gone so far.

@@ -151,6 +151,8 @@ impl Watch {
         };
         let (horizon, rewinds) = (state.horizon_of(watch.is_at_replica), watch.rewinds);
         if is_stalled(&state, &self.request) {
+            let has_news = self.news(&state, self.cursor, horizon).next().is_some();
+            state.encounters.held_back += u64::from(has_news);
             return;
         }
         if self.cursor < state.store.compacted() {
@@ -161,6 +163,7 @@ impl Watch {
             ));
             self.push("ERROR", &error.to_status());
             *state.expired.entry(self.request.user_agent.clone()).or_default() += 1;
+            state.encounters.gone += 1;
             self.is_over = true;
             return;
         }
@@ -169,20 +172,29 @@ impl Watch {
         }
         // What is compacted cannot be told again.
         let from = self.cursor.saturating_sub(rewinds).max(state.store.compacted());
-        for change in state.store.changes_after(from).take_while(|change| change.version <= horizon) {
+        let news: Vec<_> = self.news(&state, from, horizon).collect();
+        for (kind, object) in news {
+            self.send(kind, &object);
+        }
+        // A version that this server has not reached yet stays where it is.
+        self.cursor = self.cursor.max(horizon);
+    }
+
+    /// What it has to tell of the changes after a version, up to another.
+    fn news(
+        &self,
+        state: &State,
+        after: u64,
+        through: u64,
+    ) -> impl Iterator<Item = (&'static str, Arc<Value>)> {
+        let changes = state.store.changes_after(after).take_while(move |change| change.version <= through);
+        changes.filter_map(|change| {
             let is_same_kind =
                 change.key.group == self.resource.group && change.key.plural == self.resource.plural;
             let is_in_namespace =
                 self.request.namespace.is_empty() || change.key.namespace == self.request.namespace;
-            if is_same_kind
-                && is_in_namespace
-                && let Some((kind, object)) = change.event(&self.selector)
-            {
-                self.send(kind, &object);
-            }
-        }
-        // A version that this server has not reached yet stays where it is.
-        self.cursor = self.cursor.max(horizon);
+            if is_same_kind && is_in_namespace { change.event(&self.selector) } else { None }
+        })
     }
 
     fn send(&mut self, kind: &str, object: &Value) {

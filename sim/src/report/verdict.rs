@@ -51,7 +51,7 @@ pub struct Verdict {
     pub trace: Vec<String>,
     /// How many of the faults have struck something.
     pub struck: usize,
-    /// How many found nothing to strike; the others' steps were never passed.
+    /// How many found nothing to strike, or were met by nobody; the others' steps were never passed.
     pub in_vain: usize,
     /// The protocol's messages; not part of the JSON.
     #[serde(skip)]

@@ -262,6 +262,7 @@ impl Drive {
     }
 
     fn conclude(&mut self, sim: &Sim<'_>) -> Verdict {
+        self.settle_strikes(sim);
         let mut verdict = std::mem::take(&mut self.verdict);
         verdict.seed = Some(self.plan.scenario.seed);
         verdict.faults = self.plan.faults.iter().map(ToString::to_string).collect();
@@ -346,6 +347,11 @@ impl Drive {
 
     pub(super) fn note(&mut self, sim: &Sim<'_>, lane: Lane, text: impl std::fmt::Display) {
         crate::trace!("run", "{text}");
+        self.timeline.note(sim.elapsed(), lane, text);
+    }
+
+    /// What is only known afterwards, and is no step of the run: the trace has no line for it.
+    pub(super) fn note_afterwards(&mut self, sim: &Sim<'_>, lane: Lane, text: impl std::fmt::Display) {
         self.timeline.note(sim.elapsed(), lane, text);
     }
 

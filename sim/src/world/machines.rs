@@ -40,8 +40,12 @@ pub struct State {
     pub containers: BTreeMap<String, Container>,
     /// How many of the next checkpoints fail.
     pub checkpoint_failures: u32,
+    /// How many have failed so.
+    pub(super) checkpoints_failed: u64,
     /// What does not work at present.
     pub ailments: BTreeSet<Ailment>,
+    /// How often something was done otherwise by each.
+    met: BTreeMap<Ailment, u64>,
     /// What can hold a process still, by container id.
     pub(super) freezers: BTreeMap<String, Freezer>,
     pub(super) requests: VecDeque<Request>,
@@ -152,6 +156,27 @@ impl State {
     /// Whether something does not work at present.
     pub fn has(&self, ailment: Ailment) -> bool {
         self.ailments.contains(&ailment)
+    }
+
+    /// The same, asked by what does otherwise where it is so.
+    pub(super) fn meets(&mut self, ailment: Ailment) -> bool {
+        let is_met = self.has(ailment);
+        if is_met {
+            *self.met.entry(ailment).or_default() += 1;
+        }
+        is_met
+    }
+
+    pub(super) fn times_met(&self, ailment: Ailment) -> u64 {
+        self.met.get(&ailment).copied().unwrap_or_default()
+    }
+
+    /// Whether the next checkpoint is to fail by itself, which then has been done.
+    pub(super) fn fails_a_checkpoint(&mut self) -> bool {
+        let fails = self.checkpoint_failures > 0;
+        self.checkpoint_failures -= u32::from(fails);
+        self.checkpoints_failed += u64::from(fails);
+        fails
     }
 
     pub(super) fn note_handling(&mut self, job_pod: &str, deed: Handled, of_pod: &str) {

@@ -2,7 +2,7 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,19 +20,32 @@ use crate::{network::SimDial, plan::Scenario};
 
 /// A host's clock, which may be set wrong.
 #[derive(Clone, Debug, Default)]
-pub struct SkewedClock(Arc<AtomicI64>);
+pub struct SkewedClock(Arc<Skew>);
+
+#[derive(Debug, Default)]
+struct Skew {
+    ahead_ms: AtomicI64,
+    times_read_wrong: AtomicU64,
+}
 
 impl SkewedClock {
     /// Sets it so far ahead of the others, in milliseconds.
     pub fn set(&self, ahead_ms: i64) {
-        self.0.store(ahead_ms, Ordering::Relaxed);
+        self.0.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
+    /// How often it was read when it was wrong.
+    pub fn times_read_wrong(&self) -> u64 {
+        self.0.times_read_wrong.load(Ordering::Relaxed)
     }
 }
 
 impl Clock for SkewedClock {
     fn now(&self) -> Timestamp {
         let now = SystemClock.now();
-        let skew = SignedDuration::from_millis(self.0.load(Ordering::Relaxed));
+        let ahead_ms = self.0.ahead_ms.load(Ordering::Relaxed);
+        self.0.times_read_wrong.fetch_add(u64::from(ahead_ms != 0), Ordering::Relaxed);
+        let skew = SignedDuration::from_millis(ahead_ms);
         now.checked_add(skew).unwrap_or(now)
     }
 }

@@ -50,7 +50,7 @@ struct Client {
 impl Treat for Client {
     fn treat(&self, asked: &Asked) -> Treatment {
         let mut state = self.machines.lock();
-        let treatment = treatment(&state, asked.what);
+        let treatment = treatment(&mut state, asked.what);
         let from = self.peer.to_string();
         let transfer = state.containers.iter().find(|(_, container)| container.pod_ip == from);
         if let Some((id, pod)) = transfer.map(|(id, it)| (id.clone(), it.pod.clone())) {
@@ -60,23 +60,23 @@ impl Treat for Client {
     }
 }
 
-fn treatment(state: &State, what: Kind) -> Treatment {
+fn treatment(state: &mut State, what: Kind) -> Treatment {
     let uploads = matches!(what, Kind::StartUpload | Kind::Chunk | Kind::FinishUpload);
     let manifest = what == Kind::PutManifest;
     let refuse = |status, code, message| Treatment::Refuse { status, code, message };
-    if state.has(Ailment::RegistryHangs) {
+    if state.meets(Ailment::RegistryHangs) {
         Treatment::Hang
-    } else if state.has(Ailment::RegistryDown) {
+    } else if state.meets(Ailment::RegistryDown) {
         refuse(503, "UNAVAILABLE", "service unavailable")
-    } else if state.has(Ailment::RefusesPushes) && (uploads || manifest) {
+    } else if (uploads || manifest) && state.meets(Ailment::RefusesPushes) {
         refuse(403, "DENIED", "requested access to the resource is denied")
-    } else if state.has(Ailment::TruncatesPushes) && what == Kind::Chunk {
+    } else if what == Kind::Chunk && state.meets(Ailment::TruncatesPushes) {
         Treatment::BreakInBody
-    } else if state.has(Ailment::RefusesManifests) && manifest {
+    } else if manifest && state.meets(Ailment::RefusesManifests) {
         refuse(500, "UNKNOWN", "unknown error")
-    } else if state.has(Ailment::CrashesTransfers) && manifest {
+    } else if manifest && state.meets(Ailment::CrashesTransfers) {
         Treatment::BreakInBody
-    } else if state.has(Ailment::LosesPushAnswers) && manifest {
+    } else if manifest && state.meets(Ailment::LosesPushAnswers) {
         Treatment::ServeAndBreak
     } else {
         Treatment::Serve

@@ -49,10 +49,11 @@ impl SimRuntime {
         }
         let layer = pull(image).await.map_err(|reason| refused(image, &reason))?;
         let (archive, fresh, fails) = {
-            let state = self.machines.lock();
+            let mut state = self.machines.lock();
             let archive = state.checkpoints.get(&layer).cloned();
             let archive = archive.ok_or_else(|| refused(image, "it is no checkpoint of this cluster"))?;
-            (archive, state.has(Ailment::RestoresFresh), state.has(Ailment::FailsRestores))
+            let fails = state.meets(Ailment::FailsRestores);
+            (archive, !fails && state.meets(Ailment::RestoresFresh), fails)
         };
         if fails {
             return Err(RuntimeError::Failed("criu failed: Can't fork for 7: File exists".to_owned()));
@@ -64,8 +65,8 @@ impl SimRuntime {
 
     /// A program whose image the node has.
     fn program(&self, image: &str) -> Result<Option<Arc<dyn Program>>, RuntimeError> {
-        let state = self.machines.lock();
-        if state.has(Ailment::RefusesPulls) {
+        let mut state = self.machines.lock();
+        if state.meets(Ailment::RefusesPulls) {
             return Err(refused(image, "the registry answers 503 Service Unavailable"));
         }
         Ok(state.programs.get(image).cloned())
@@ -161,16 +162,16 @@ impl Runtime for SimRuntime {
             return Err(RuntimeError::Failed(NO_CRIU.to_owned()));
         }
         tokio::time::sleep(Duration::from_millis(self.pace.freeze_ms)).await;
-        if self.machines.lock().has(Ailment::SlowCheckpoints) {
+        if self.machines.lock().meets(Ailment::SlowCheckpoints) {
             tokio::time::sleep(SLOWLY).await;
         }
-        while self.machines.lock().has(Ailment::HangsCheckpoints) {
+        while self.machines.lock().meets(Ailment::HangsCheckpoints) {
             tokio::time::sleep(STUCK).await;
         }
         let taken = {
             let mut state = self.machines.lock();
-            if state.checkpoint_failures > 0 || state.has(Ailment::FailsCheckpoints) {
-                state.checkpoint_failures = state.checkpoint_failures.saturating_sub(1);
+            // Either has failed it where both are to.
+            if state.fails_a_checkpoint() | state.meets(Ailment::FailsCheckpoints) {
                 return Err(RuntimeError::Failed("criu failed: In-flight connection".to_owned()));
             }
             state.serial += 1;
@@ -180,7 +181,7 @@ impl Runtime for SimRuntime {
             Archive::of(container_id, container, serial)
         };
         tokio::time::sleep(Duration::from_millis(self.pace.write_ms)).await;
-        if self.machines.lock().has(Ailment::DiskFull) {
+        if self.machines.lock().meets(Ailment::DiskFull) {
             return Err(RuntimeError::Failed(format!("write {archive}: no space left on device")));
         }
         let bytes = taken.content.len() as u64;

@@ -4,6 +4,7 @@
 
 mod api;
 mod broker;
+mod evidence;
 mod machines;
 mod processes;
 
@@ -11,6 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use turmoil::Sim;
 
+use evidence::Evidence;
 use processes::thaw;
 
 use super::{
@@ -48,8 +50,23 @@ pub(super) struct Struck {
     pub(super) fault: Fault,
     pub(super) at: Duration,
     pub(super) until: Option<Duration>,
-    /// What it is about was not there, and nothing broke.
+    /// What it is about was not there, or nobody met it; as long as that is not settled, it is taken for so.
     pub(super) in_vain: bool,
+    /// What shows that it was not in vain; none once that is settled.
+    evidence: Option<Evidence>,
+}
+
+/// What a fault did when its moment came.
+struct Blow {
+    undo: Undo,
+    evidence: Evidence,
+}
+
+/// It broke what was there.
+impl From<Undo> for Blow {
+    fn from(undo: Undo) -> Self {
+        Self { undo, evidence: Evidence::AtOnce(true) }
+    }
 }
 
 struct Strike {
@@ -110,7 +127,7 @@ impl Strikes {
         self.history.len() - self.in_vain()
     }
 
-    /// How many found nothing to strike when their moment came.
+    /// How many found nothing to strike.
     pub(super) fn in_vain(&self) -> usize {
         self.history.iter().filter(|struck| struck.in_vain).count()
     }
@@ -155,8 +172,29 @@ impl Drive {
             if fault.kind.lasts() {
                 self.note(sim, Lane::Fault, format_args!("{} ends", fault.kind));
             }
+            let evidence = self.strikes.history[index].evidence.as_ref();
+            if evidence.is_some_and(|evidence| !evidence.may_come_late()) {
+                self.settle(sim, index);
+            }
             self.undo(sim, undo);
             self.strikes.last = now;
+        }
+    }
+
+    /// Settles what has struck something for all faults of which that is open.
+    pub(super) fn settle_strikes(&mut self, sim: &Sim<'_>) {
+        (0..self.strikes.history.len()).for_each(|index| self.settle(sim, index));
+    }
+
+    fn settle(&mut self, sim: &Sim<'_>, index: usize) {
+        let struck = &mut self.strikes.history[index];
+        let Some(evidence) = struck.evidence.take() else { return };
+        struck.in_vain = !evidence.is_there(&self.cluster);
+        if struck.in_vain {
+            let text = format!("{} found nothing to strike", struck.fault);
+            self.note_afterwards(sim, Lane::Fault, text);
+        } else {
+            self.reached.reach(rare::struck_by(struck.fault.kind));
         }
     }
 
@@ -167,17 +205,17 @@ impl Drive {
 
     fn strike(&mut self, sim: &mut Sim<'_>, fault: Fault) {
         self.reach_paths_of(fault.kind);
-        let undo = self.strikes_at(sim, &fault);
-        match &undo {
+        let blow = self.strikes_at(sim, &fault);
+        match &blow {
             Some(_) => self.note(sim, Lane::Fault, &fault),
             None => self.note(sim, Lane::Fault, format_args!("{fault} finds nothing to strike")),
         }
         let (index, at) = (self.strikes.history.len(), sim.elapsed());
-        let struck = Struck { fault: fault.clone(), at, until: None, in_vain: undo.is_none() };
+        let (undo, evidence) = blow.map(|Blow { undo, evidence }| (undo, evidence)).unzip();
+        let struck = Struck { fault: fault.clone(), at, until: None, in_vain: true, evidence };
         self.strikes.history.push(struck);
         self.strikes.last = at;
         let Some(undo) = undo else { return };
-        self.reached.reach(rare::struck_by(fault.kind));
         for (index, party) in self.parties.iter_mut().enumerate() {
             if fault.kind.strikes_everybody() || index == fault.at.workload {
                 party.oracle.permits(fault.kind);
@@ -191,10 +229,10 @@ impl Drive {
         self.strikes.in_force.push(Strike { index, ends_at, fault, undo });
     }
 
-    /// Lets it strike; returns how it is undone, or nothing where what it is about is not there.
+    /// Lets it strike; returns what it did, or nothing where what it is about is not there.
     #[allow(clippy::too_many_lines, reason = "it is the list of kinds, and nothing else")]
-    fn strikes_at(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Undo> {
-        match fault.kind {
+    fn strikes_at(&mut self, sim: &mut Sim<'_>, fault: &Fault) -> Option<Blow> {
+        let undo = match fault.kind {
             FaultKind::Hold(link)
             | FaultKind::Partition(link)
             | FaultKind::PartitionTo(link)
@@ -235,7 +273,7 @@ impl Drive {
             | FaultKind::CompactHistory
             | FaultKind::LaggingApi
             | FaultKind::RepeatWatches
-            | FaultKind::StaleWatch => Some(self.strike_api(fault)),
+            | FaultKind::StaleWatch => return Some(self.strike_api(fault)),
             FaultKind::DropOperator
             | FaultKind::DropSource
             | FaultKind::DropTarget
@@ -266,8 +304,9 @@ impl Drive {
             | FaultKind::FailRestores
             | FaultKind::RestoreFresh
             | FaultKind::ClockAhead
-            | FaultKind::ClockBehind => Some(self.strike_machines(fault.kind)),
-        }
+            | FaultKind::ClockBehind => return Some(self.strike_machines(fault.kind)),
+        };
+        undo.map(Blow::from)
     }
 
     fn reach_paths_of(&mut self, kind: FaultKind) {

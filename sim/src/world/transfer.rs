@@ -78,7 +78,7 @@ async fn run(flags: &[String], node: &SimNode, machines: &Machines) -> Exit {
         Err(error) => Err(error),
     };
     let report = report.unwrap_or_else(|error| TransferReport::Error(error.failure()));
-    let is_lost = machines.lock().has(Ailment::LosesReports);
+    let is_lost = machines.lock().meets(Ailment::LosesReports);
     let message = if is_lost { String::new() } else { report.to_line() };
     Exit { code: i32::from(report.exit_code()), message }
 }

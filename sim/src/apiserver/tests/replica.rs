@@ -109,12 +109,17 @@ async fn a_server_is_behind_until_the_last_reason_is_gone_or_its_history() {
     create(&server, "a").await;
     let any = ListParams::default().match_any();
     server.catch_up();
+    maps(&server).list(&ListParams::default()).await.unwrap();
+    assert_eq!(server.encounters().behind, 0, "the store itself was asked");
     assert!(maps(&server).list(&any).await.unwrap().items.is_empty());
+    assert_eq!(server.encounters().behind, 1);
     server.compact_history();
     assert_eq!(maps(&server).list(&any).await.unwrap().items.len(), 1, "it has listed everything anew");
     server.catch_up();
+    let asked = server.encounters().behind;
     create(&server, "b").await;
     assert_eq!(maps(&server).list(&any).await.unwrap().items.len(), 2);
+    assert_eq!(server.encounters().behind, asked, "it is behind no more");
 }
 
 #[tokio::test(start_paused = true)]

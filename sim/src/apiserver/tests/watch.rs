@@ -69,9 +69,9 @@ async fn a_watch_that_is_rewound_tells_its_last_changes_once_more_and_goes_on() 
         while heard.len() < heard_before {
             heard.push(told(&events.try_next().await.unwrap().unwrap()));
         }
-        server.rewind_watches(&RequestMatch::from_client("test"), 2);
+        assert_eq!(server.rewind_watches(&RequestMatch::from_client("test"), 2), 1);
     }
-    server.rewind_watches(&RequestMatch::from_client("another"), 2);
+    assert_eq!(server.rewind_watches(&RequestMatch::from_client("another"), 2), 0);
     heard.push(told(&events.try_next().await.unwrap().unwrap()));
     label(&server, "b", "db").await;
     heard.push(told(&events.try_next().await.unwrap().unwrap()));
@@ -117,7 +117,9 @@ async fn a_version_that_was_compacted_away_is_gone() {
     let version = create(&server, "a", "db").await.resource_version().unwrap();
     create(&server, "b", "db").await;
     server.compact_history();
+    assert_eq!(server.encounters().gone, 0, "nobody has come back yet");
     assert_eq!(say(&server, WatchParams::default(), &version, 5).await, ["ERROR 410 Expired"]);
+    assert_eq!(server.encounters().gone, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,8 +168,13 @@ async fn a_stalled_watch_tells_nothing_until_it_is_released_and_then_everything(
     create(&server, "a", "db").await;
     assert_eq!(told(&events.try_next().await.unwrap().unwrap()), "ADDED a");
     server.stall_watches(RequestMatch::from_client("test").of("configmaps"));
+    let pods: Api<Pod> = Api::default_namespaced(client(&server));
+    pods.create(&PostParams::default(), &pod("orders-0")).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_mins(2), events.try_next()).await.is_err());
+    assert_eq!(server.encounters().held_back, 0, "of that it would have told nothing");
     create(&server, "b", "db").await;
     assert!(tokio::time::timeout(Duration::from_mins(2), events.try_next()).await.is_err());
+    assert!(server.encounters().held_back > 0);
     server.release_watches();
     assert_eq!(told(&events.try_next().await.unwrap().unwrap()), "ADDED b");
 }

@@ -2,7 +2,11 @@
 
 use ms2m::kubernetes::{client::USER_AGENT, lease};
 
-use super::{Undo, misdirected};
+use super::{
+    Blow, Undo,
+    evidence::{Encounter, Evidence},
+    misdirected,
+};
 use crate::{
     apiserver::{Fault as ApiFault, FaultEffect, RequestMatch},
     plan::{Fault, FaultKind},
@@ -15,7 +19,7 @@ const DELAY_MS: u32 = 1_000;
 const AGAIN: u64 = 40;
 
 impl Drive {
-    pub(super) fn strike_api(&self, fault: &Fault) -> Undo {
+    pub(super) fn strike_api(&self, fault: &Fault) -> Blow {
         let operator = RequestMatch::from_client(USER_AGENT);
         let refuse = |code, retry_after_s| FaultEffect::Refuse { code, retry_after_s };
         let migration = || self.parties[fault.at.workload].names.migration();
@@ -39,39 +43,43 @@ impl Drive {
             let claims = RequestMatch { user_agent: Some(lease::USER_AGENT.to_owned()), ..on.clone() };
             inject(claims, effect.clone())
         });
-        let injected = election.into_iter().chain([inject(on, effect)]).collect();
-        if times == 1 { Undo::Disarm(injected) } else { Undo::Withdraw(injected) }
+        let injected: Vec<u64> = election.into_iter().chain([inject(on, effect)]).collect();
+        let evidence = Evidence::Requests(injected.clone());
+        let undo = if times == 1 { Undo::Disarm(injected) } else { Undo::Withdraw(injected) };
+        Blow { undo, evidence }
     }
 
-    fn strike_watches(&self, kind: FaultKind) -> Undo {
+    fn strike_watches(&self, kind: FaultKind) -> Blow {
         let api = &self.cluster.api;
+        let from_now_on = |of| Evidence::from_now_on(of, &self.cluster);
         match kind {
             FaultKind::StallWatches => {
+                let evidence = from_now_on(Encounter::HeldBack);
                 api.stall_watches(RequestMatch::from_client(USER_AGENT));
-                Undo::ReleaseWatches
+                Blow { undo: Undo::ReleaseWatches, evidence }
             }
             FaultKind::CloseWatches => {
-                api.close_watches(&RequestMatch::default());
-                Undo::Nothing
+                let closed = api.close_watches(&RequestMatch::default());
+                Blow { undo: Undo::Nothing, evidence: Evidence::AtOnce(closed > 0) }
             }
             FaultKind::RepeatWatches => {
-                api.rewind_watches(&RequestMatch::from_client(USER_AGENT), AGAIN);
-                Undo::Nothing
+                let rewound = api.rewind_watches(&RequestMatch::from_client(USER_AGENT), AGAIN);
+                Blow { undo: Undo::Nothing, evidence: Evidence::AtOnce(rewound > 0) }
             }
-            FaultKind::LaggingApi => {
+            FaultKind::LaggingApi | FaultKind::StaleWatch => {
+                let evidence = from_now_on(Encounter::Behind);
                 api.fall_behind();
-                Undo::CatchUp
-            }
-            FaultKind::StaleWatch => {
-                api.fall_behind();
-                api.close_watches(&RequestMatch::default());
-                Undo::CatchUp
+                if kind == FaultKind::StaleWatch {
+                    api.close_watches(&RequestMatch::default());
+                }
+                Blow { undo: Undo::CatchUp, evidence }
             }
             FaultKind::CompactHistory => {
                 // A watch that is up to date loses nothing by it; one that comes back does.
+                let evidence = from_now_on(Encounter::Gone);
                 api.compact_history();
                 api.close_watches(&RequestMatch::default());
-                Undo::Nothing
+                Blow { undo: Undo::Nothing, evidence }
             }
             other => misdirected(other),
         }

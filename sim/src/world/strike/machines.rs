@@ -1,6 +1,10 @@
 //! What breaks on nodes, at the registry, and with the operator's clock.
 
-use super::{Undo, misdirected};
+use super::{
+    Blow, Undo,
+    evidence::{Encounter, Evidence},
+    misdirected,
+};
 use crate::{
     plan::FaultKind,
     world::{drive::Drive, machines::Ailment},
@@ -10,19 +14,19 @@ use crate::{
 const JUMP_MS: i64 = 60_000;
 
 impl Drive {
-    pub(super) fn strike_machines(&self, kind: FaultKind) -> Undo {
+    pub(super) fn strike_machines(&self, kind: FaultKind) -> Blow {
+        let from_now_on = |of| Evidence::from_now_on(of, &self.cluster);
         let ailment = match kind {
             FaultKind::FailCheckpoint => {
-                self.cluster.machines.lock().checkpoint_failures += 1;
-                return Undo::Nothing;
+                return self.fail_one_checkpoint();
             }
             FaultKind::ClockAhead => {
                 self.cluster.clock.set(JUMP_MS);
-                return Undo::SetClock;
+                return Blow { undo: Undo::SetClock, evidence: from_now_on(Encounter::WrongTime) };
             }
             FaultKind::ClockBehind => {
                 self.cluster.clock.set(-JUMP_MS);
-                return Undo::SetClock;
+                return Blow { undo: Undo::SetClock, evidence: from_now_on(Encounter::WrongTime) };
             }
             FaultKind::FailCheckpoints => Ailment::FailsCheckpoints,
             FaultKind::SlowCheckpoints => Ailment::SlowCheckpoints,
@@ -40,7 +44,19 @@ impl Drive {
             FaultKind::RestoreFresh => Ailment::RestoresFresh,
             other => misdirected(other),
         };
+        let evidence = from_now_on(Encounter::Ailment(ailment));
         self.cluster.machines.lock().ailments.insert(ailment);
-        Undo::Cure(ailment)
+        Blow { undo: Undo::Cure(ailment), evidence }
+    }
+
+    fn fail_one_checkpoint(&self) -> Blow {
+        let mut state = self.cluster.machines.lock();
+        // Those that were told so before fail theirs first.
+        let before = state.checkpoints_failed + u64::from(state.checkpoint_failures);
+        state.checkpoint_failures += 1;
+        Blow {
+            undo: Undo::Nothing,
+            evidence: Evidence::More { than: before, of: Encounter::FailedCheckpoint },
+        }
     }
 }

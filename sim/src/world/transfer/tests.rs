@@ -171,6 +171,7 @@ fn what_is_there_after_each_fault_that_stays_and_how_the_command_ends() {
         };
         assert_eq!(code, ends, "{ailment:?}");
         assert_eq!((world.has_blobs(), world.is_tagged()), (blobs, image), "{ailment:?}");
+        assert!(world.machines.lock().times_met(ailment) > 0, "{ailment:?}");
     }
 }
 
@@ -192,8 +193,11 @@ fn a_push_goes_on_where_it_was_when_the_registry_is_back_in_time() {
 #[test]
 fn a_registry_that_says_nothing_is_asked_again_after_half_a_minute() {
     let mut world = World::new(&[Ailment::RegistryHangs]);
+    world.pass(PUSH);
+    assert_eq!(world.machines.lock().times_met(Ailment::RegistryHangs), 0, "nobody has asked it");
     let pod = world.push();
     world.pass(PUSH);
+    assert!(world.machines.lock().times_met(Ailment::RegistryHangs) > 0);
     world.machines.lock().ailments.clear();
     world.pass(Duration::from_secs(29));
     let id = world.container(&pod);
