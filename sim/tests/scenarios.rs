@@ -360,6 +360,8 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::HashExchange => ("ExchangeUnsuitable", "shop is of type x-consistent-hash"),
         Mistake::UnknownConfigMap => ("SecretNotFound", "ConfigMap other"),
         Mistake::NoManagement => ("InvalidSpec", "AMQP cannot tell a queue's bindings"),
+        Mistake::WritableVolume => ("VolumeNotCarried", "volume scratch (emptyDir) at /scratch"),
+        Mistake::UnknownVolume => ("VolumeNotFound", "has no volume other"),
         Mistake::MissingRight => ("PermissionMissing", "grant it what deploy/rbac.yaml lists"),
     }
 }

@@ -88,11 +88,15 @@ pub enum Mistake {
     NoManagement,
     /// The operator may not ask kubelets for a checkpoint.
     MissingRight,
+    /// The container writes to a volume, which a checkpoint does not have.
+    WritableVolume,
+    /// The migration names a volume that need not come along, and the pod has no such volume.
+    UnknownVolume,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::UnknownPod,
         Self::UnknownContainer,
         Self::AmbiguousContainer,
@@ -126,6 +130,8 @@ impl Mistake {
         Self::UnknownConfigMap,
         Self::NoManagement,
         Self::MissingRight,
+        Self::WritableVolume,
+        Self::UnknownVolume,
     ];
 
     /// Whether it can be known before anything is tried. Whether a runtime has CRIU, and whether a registry takes an
@@ -176,6 +182,7 @@ impl Mistake {
                 }
             }
             Self::Sequential => spec["strategy"] = json!("Sequential"),
+            Self::UnknownVolume => spec["uncarriedVolumes"] = json!([OTHER]),
             Self::TooShort => spec["replay"]["maxPause"] = json!("1ms"),
             Self::AmbiguousContainer
             | Self::MissingRight
@@ -191,7 +198,8 @@ impl Mistake {
             | Self::ExpiringQueue
             | Self::UnfencedQueue
             | Self::AutoDeleteQueue
-            | Self::HashExchange => {}
+            | Self::HashExchange
+            | Self::WritableVolume => {}
         }
         object
     }
@@ -220,6 +228,7 @@ impl Mistake {
         match self {
             Self::AmbiguousContainer => objects::add_sidecar(&mut pod, SIDECAR_IMAGE),
             Self::StoppedContainer => objects::add_sidecar(&mut pod, NO_IMAGE),
+            Self::WritableVolume => objects::add_volume(&mut pod),
             Self::OwnedPod => {
                 // Any object may be a controller, and this one has none of its own here.
                 let owner = api.create(objects::owner()).expect("the scenario's own objects are valid");
@@ -269,7 +278,9 @@ impl Mistake {
             | Self::AutoDeleteQueue
             | Self::HashExchange
             | Self::UnknownConfigMap
-            | Self::NoManagement => {}
+            | Self::NoManagement
+            | Self::WritableVolume
+            | Self::UnknownVolume => {}
         }
     }
 }

@@ -113,6 +113,19 @@ pub(super) fn add_sidecar(pod: &mut Value, image: &str) {
     }
 }
 
+/// Gives the container a folder that is not its own: what it writes there is no part of its checkpoint.
+pub(super) fn add_volume(pod: &mut Value) {
+    let parts = [
+        ("/spec/volumes", json!({ "name": "scratch", "emptyDir": {} })),
+        ("/spec/containers/0/volumeMounts", json!({ "name": "scratch", "mountPath": "/scratch" })),
+    ];
+    for (list, part) in parts {
+        if let Some(list) = pod.pointer_mut(list).and_then(Value::as_array_mut) {
+            list.push(part);
+        }
+    }
+}
+
 /// The labels of a node, for those who say by labels where to: the two nodes between which a workload moves have its own.
 pub(super) fn node_labels(name: &str, scenario: &Scenario) -> BTreeMap<String, String> {
     let has_a_part =
