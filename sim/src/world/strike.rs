@@ -413,7 +413,9 @@ impl Drive {
                 sim.set_link_max_message_latency(a, b, most);
             }
             Undo::Withdraw(ids) | Undo::Disarm(ids) => {
-                ids.into_iter().for_each(|id| self.cluster.api.withdraw(id))
+                for id in ids {
+                    self.cluster.api.withdraw(id);
+                }
             }
             Undo::ReleaseWatches => self.cluster.api.release_watches(),
             Undo::CatchUp => self.cluster.api.catch_up(),
