@@ -25,10 +25,12 @@ const CLEAN_UP: Duration = Duration::from_mins(5);
 const DRAIN: Duration = Duration::from_mins(1);
 /// How long the operator may take after the end to see that nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(4);
-/// How long it must then be silent, as long as publishers go on.
+/// How long it must then be silent.
 const SILENCE: Duration = Duration::from_secs(4);
-/// And how long in the end: what comes again and again is left alone by the operator for up to 30 s in between.
-const LAST_SILENCE: Duration = Duration::from_secs(35);
+/// And how long in one seed of [`PATIENT_EVERY`]: what comes again and again is left alone by the operator for up to 30 s in between.
+/// In every run that would be a third of all its time.
+const LONG_SILENCE: Duration = Duration::from_secs(35);
+const PATIENT_EVERY: u64 = 8;
 /// How often somebody else may change something in that while before nothing is made of it any more.
 const RESTLESS: u32 = 10;
 /// What a fault that has just ended may still cause: a broken watch is opened again, a connection found dead.
@@ -188,7 +190,8 @@ impl Drive {
 
     fn fall_silent(&mut self, sim: &mut Sim<'_>) {
         self.step_until(sim, self.calm_from().max(sim.elapsed() + SETTLE));
-        self.stays_silent(sim, LAST_SILENCE);
+        let is_patient = self.plan.scenario.seed % PATIENT_EVERY == PATIENT_EVERY - 1;
+        self.stays_silent(sim, if is_patient { LONG_SILENCE } else { SILENCE });
     }
 
     /// When nothing that broke has any consequence left.
