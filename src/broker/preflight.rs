@@ -103,19 +103,27 @@ pub fn check(queue: &str, facts: Option<&QueueFacts>, given: &[Binding]) -> Vec<
 /// What does not stop a migration, but should be known.
 pub fn warnings(queue: &str, facts: &QueueFacts) -> Vec<Finding> {
     if facts.source == FactsSource::Management {
-        let limit = DELIVERY_LIMITS.iter().find(|name| facts.arguments.contains_key(**name));
-        let limited = |name: &&str| {
-            let message = format!(
-                "queue {queue} has {name}: each time that its consumer stops, dies or loses its connection, what it holds counts as returned; have a dead-letter exchange, or a limit that no message reaches"
-            );
-            Finding { reason: DELIVERY_LIMITED, message }
-        };
-        return limit.map(limited).into_iter().collect();
+        return delivery_limit(queue, facts).into_iter().collect();
     }
     let message = format!(
         "without a management URL the settings of queue {queue} and changes of its bindings could not be checked"
     );
     vec![Finding { reason: QUEUE_UNCHECKED, message }]
+}
+
+/// Of a quorum queue: no other has one. A negative limit is none, which RabbitMQ knows from 4.0 on.
+fn delivery_limit(queue: &str, facts: &QueueFacts) -> Option<Finding> {
+    if facts.kind != QueueKind::Quorum {
+        return None;
+    }
+    let mut set = DELIVERY_LIMITS.iter().filter_map(|name| Some((name, facts.arguments.get(*name)?)));
+    let (name, limit) = set.find(|(_, limit)| limit.as_i64().is_none_or(|limit| limit >= 0))?;
+    let message = format!(
+        "queue {queue} has {name} {limit}: each time that its consumer stops, dies or loses its connection, what it \
+         holds counts as returned, and a message that was returned more often is dropped or dead-lettered, while those \
+         of its producer that come after it wait for it; remove the limit, from RabbitMQ 4 on by setting it to -1"
+    );
+    Some(Finding { reason: DELIVERY_LIMITED, message })
 }
 
 fn unfenced(queue: &str, facts: &QueueFacts) -> Option<String> {
@@ -204,15 +212,30 @@ mod tests {
         assert_eq!(check("orders", None, &[])[0].reason, QUEUE_NOT_FOUND);
     }
 
+    fn quorum(arguments: &[(&str, i64)]) -> QueueFacts {
+        let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
+        let fenced = ("x-single-active-consumer".to_owned(), json!(true));
+        QueueFacts { kind: QueueKind::Quorum, arguments: arguments.chain([fenced]).collect(), ..good() }
+    }
+
     #[test]
     fn a_queue_that_drops_what_comes_back_too_often_is_moved_with_a_warning() {
-        assert_eq!(warnings("orders", &good()), []);
         for name in DELIVERY_LIMITS {
-            let facts = QueueFacts { arguments: [(name.to_owned(), json!(20))].into(), ..good() };
+            let facts = quorum(&[(name, 20)]);
             let warnings = warnings("orders", &facts);
             assert_eq!((reasons(&facts).len(), warnings.len(), warnings[0].reason), (0, 1, DELIVERY_LIMITED));
-            assert!(warnings[0].message.contains(name), "{}", warnings[0].message);
+            assert!(warnings[0].message.contains(&format!("{name} 20")), "{}", warnings[0].message);
         }
+    }
+
+    #[test]
+    fn a_queue_without_a_delivery_limit_is_not_warned_of() {
+        let classic = QueueFacts { arguments: quorum(&[("delivery-limit", 5)]).arguments, ..good() };
+        for facts in [good(), quorum(&[]), quorum(&[("x-delivery-limit", -1)]), classic] {
+            assert_eq!(warnings("orders", &facts), [], "{facts:?}");
+        }
+        // The one that is none takes nothing away from the other.
+        assert_eq!(warnings("orders", &quorum(&[("delivery-limit", 5), ("x-delivery-limit", -1)])).len(), 1);
     }
 
     #[test]

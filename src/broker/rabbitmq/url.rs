@@ -70,14 +70,30 @@ mod tests {
 
     #[test]
     fn credentials_mean_the_same_in_both_urls() {
-        let management = ManagementUrl::parse("http://us%40er:p%3Ass%2Fword@broker").unwrap();
-        let amqp = parse_amqp_url("amqp://us%40er:p%3Ass%2Fword@broker").unwrap();
-        assert_eq!((management.user.as_str(), management.password.as_str()), ("us@er", "p:ss/word"));
-        assert_eq!(
-            (management.user, management.password),
-            (amqp.authority.userinfo.username, amqp.authority.userinfo.password)
-        );
-        assert!(ManagementUrl::parse("http://u:%ff@broker").is_err(), "no text");
+        let cases = [
+            ("us%40er:p%3Ass%2Fword", ("us@er", "p:ss/word")),
+            ("u:gr%C3%BCn", ("u", "grün")),
+            // Not decoded twice, and what is no escape is what it says.
+            ("u:%2541", ("u", "%41")),
+            ("u:50%", ("u", "50%")),
+            ("u:%zz%4", ("u", "%zz%4")),
+        ];
+        for (written, (user, password)) in cases {
+            let management = ManagementUrl::parse(&format!("http://{written}@broker")).unwrap();
+            assert_eq!((management.user.as_str(), management.password.as_str()), (user, password));
+            let amqp = parse_amqp_url(&format!("amqp://{written}@broker")).unwrap().authority.userinfo;
+            assert_eq!((management.user, management.password), (amqp.username, amqp.password));
+        }
+    }
+
+    #[test]
+    fn credentials_that_are_no_text_are_refused_in_both_urls() {
+        for written in ["u:secret%ff", "%ff:secret", "u:secret%C3"] {
+            let error = ManagementUrl::parse(&format!("http://{written}@broker")).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+            let error = parse_amqp_url(&format!("amqp://{written}@broker")).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 
     #[test]
