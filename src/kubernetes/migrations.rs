@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn with(annotations: serde_json::Value) -> StatefulMigration {
+    fn with(annotations: &serde_json::Value) -> StatefulMigration {
         let secret = json!({"name": "broker", "key": "url"});
         serde_json::from_value(json!({
             "apiVersion": "migration.ms2m.io/v1alpha1",
@@ -146,14 +146,14 @@ mod tests {
     fn a_shadow_is_made_from_what_the_operator_kept_and_from_nothing_else() {
         let kept = r#"{"metadata":{"labels":{"app":"counter"}}}"#;
         let recorded = digest_of(kept.as_bytes());
-        let ours = with(json!({ANNOTATION_SHADOW_TEMPLATE: kept}));
+        let ours = with(&json!({ANNOTATION_SHADOW_TEMPLATE: kept}));
         let (template, again) = shadow_template(&ours, Some(&recorded)).unwrap();
         assert_eq!((template.metadata.labels.unwrap()["app"].as_str(), &again), ("counter", &recorded));
         // Whoever asks for a migration may have written one before the operator did.
         assert_eq!(shadow_template(&ours, None), Err(TemplateLost::Changed));
         let theirs =
-            with(json!({ANNOTATION_SHADOW_TEMPLATE: r#"{"spec":{"hostNetwork":true,"containers":[]}}"#}));
+            with(&json!({ANNOTATION_SHADOW_TEMPLATE: r#"{"spec":{"hostNetwork":true,"containers":[]}}"#}));
         assert_eq!(shadow_template(&theirs, Some(&recorded)), Err(TemplateLost::Changed));
-        assert_eq!(shadow_template(&with(json!({})), Some(&recorded)), Err(TemplateLost::Removed));
+        assert_eq!(shadow_template(&with(&json!({})), Some(&recorded)), Err(TemplateLost::Removed));
     }
 }
