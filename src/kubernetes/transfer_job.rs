@@ -45,8 +45,8 @@ pub struct TransferJob<'a> {
     pub migration: &'a MigrationRef,
     /// How the checkpoint travels.
     pub transfer: &'a TransferSpec,
-    /// Image that has `ms2m`, where the spec names none.
-    pub default_image: &'a str,
+    /// Image that has `ms2m`: what the spec names, where the operator runs that.
+    pub image: &'a str,
     /// The source's node.
     pub node: &'a str,
     /// The runtime's id of the container whose archive it is.
@@ -157,7 +157,7 @@ impl TransferJob<'_> {
             enable_service_links: Some(false),
             containers: vec![Container {
                 name: role.to_owned(),
-                image: Some(self.transfer.image.clone().unwrap_or_else(|| self.default_image.to_owned())),
+                image: Some(self.image.to_owned()),
                 image_pull_policy: Some("IfNotPresent".to_owned()),
                 args: Some(args),
                 resources: Some(resources()),
@@ -276,7 +276,7 @@ mod tests {
         TransferJob {
             migration,
             transfer,
-            default_image: "ms2m:latest",
+            image: "ms2m:latest",
             node: "node-a",
             container_id: "containerd://c1",
             deadline_secs: 600,

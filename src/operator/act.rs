@@ -10,6 +10,7 @@ use super::{
     context::Context,
     seeded,
     session::{self, Session},
+    transfer_image,
 };
 use crate::{
     api::{StatefulMigration, StatefulMigrationStatus, reason},
@@ -254,7 +255,7 @@ impl Actor<'_> {
         TransferJob {
             migration: self.migration,
             transfer: &self.object.spec.transfer,
-            default_image: &self.context.settings.transfer_image,
+            image: transfer_image::of(&self.object.spec.transfer, &self.context.settings),
             node,
             container_id,
             deadline_secs,

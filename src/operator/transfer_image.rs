@@ -9,14 +9,20 @@ use crate::{
 /// What is wrong with the image that a migration names. Whoever may create migrations is not to run anything of theirs on a node.
 pub(super) fn check(transfer: &TransferSpec, settings: &Settings) -> Option<Finding> {
     let image = transfer.image.as_deref()?;
-    let permitted = settings.permitted_transfer_images.iter().any(|permit| permits(permit, image));
-    if permitted || image == settings.transfer_image {
+    if of(transfer, settings) == image {
         return None;
     }
     let message = format!(
         "spec.transfer.image names {image}, which this operator does not run: leave it out, or have the operator started with --permit-transfer-image"
     );
     Some(Finding { reason: reason::TRANSFER_IMAGE_NOT_PERMITTED, message })
+}
+
+/// What is run. The spec may have been changed since it was checked: an image that is not permitted is not run then either.
+pub(super) fn of<'a>(transfer: &'a TransferSpec, settings: &'a Settings) -> &'a str {
+    let is_permitted =
+        |image: &&str| settings.permitted_transfer_images.iter().any(|permit| permits(permit, image));
+    transfer.image.as_deref().filter(is_permitted).unwrap_or(&settings.transfer_image)
 }
 
 /// An image, or all that begin so: only up to the end of a name, because anybody can have a name that begins like another.
@@ -34,7 +40,10 @@ mod tests {
         let permitted_transfer_images = permitted.iter().map(|&permit| permit.to_owned()).collect();
         let settings =
             Settings { transfer_image: "ours:1".into(), permitted_transfer_images, ..Settings::default() };
-        check(&transfer, &settings).map(|finding| finding.reason)
+        let refused = check(&transfer, &settings).map(|finding| finding.reason);
+        let wanted = transfer.image.as_deref().filter(|_| refused.is_none());
+        assert_eq!(of(&transfer, &settings), wanted.unwrap_or("ours:1"));
+        refused
     }
 
     #[test]
