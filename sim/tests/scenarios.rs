@@ -362,6 +362,8 @@ fn told(mistake: Mistake) -> (&'static str, &'static str) {
         Mistake::NoManagement => ("InvalidSpec", "AMQP cannot tell a queue's bindings"),
         Mistake::WritableVolume => ("VolumeNotCarried", "volume scratch (emptyDir) at /scratch"),
         Mistake::UnknownVolume => ("VolumeNotFound", "has no volume other"),
+        Mistake::ForbiddenJobs => ("TransferFailed", "hostPath volumes are forbidden"),
+        Mistake::ManyPublishers => ("LedgerTooLarge", "names 1203 producers in "),
         Mistake::MissingRight => ("PermissionMissing", "grant it what deploy/rbac.yaml lists"),
     }
 }

@@ -43,6 +43,13 @@ impl Record {
 #[derive(Clone, Debug, Default)]
 pub struct SharedRecord(Arc<Mutex<Record>>);
 
+impl From<Record> for SharedRecord {
+    /// Goes on where `record` ends.
+    fn from(record: Record) -> Self {
+        Self(Arc::new(Mutex::new(record)))
+    }
+}
+
 impl SharedRecord {
     /// A copy, at this instant.
     pub fn snapshot(&self) -> Record {
@@ -91,5 +98,6 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(text, r#"{"producers":{"p0":{"confirmed":{"1":5},"unconfirmed":{"2":6}}},"resent":2}"#);
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        assert_eq!(SharedRecord::from(record.clone()).snapshot(), record);
     }
 }

@@ -9,7 +9,7 @@ use amq_protocol::{
     protocol::basic::AMQPProperties,
     types::{AMQPValue, FieldTable},
 };
-use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ};
+use ms2m_app::contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
@@ -213,6 +213,16 @@ impl SharedBroker {
         let settings = Settings::of(&arguments, queue).expect("the scenario's own arguments are valid");
         let made = Queue { durable: true, auto_delete, arguments, settings, ..Queue::default() };
         self.lock().create_queue(queue, made);
+    }
+
+    /// Puts a message into a queue that somebody published before the scenario began.
+    pub fn provide_message(&self, queue: &str, id: &MessageId, body: Vec<u8>) {
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(id.producer.as_str().into()));
+        headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(i64::try_from(id.seq).unwrap_or(i64::MAX)));
+        let properties = AMQPProperties::default().with_headers(headers).with_delivery_mode(2);
+        let message = Message { exchange: String::new(), routing_key: queue.to_owned(), properties, body };
+        self.lock().enqueue(queue, &Arc::new(message));
     }
 
     /// Producer and sequence of every ready message of a queue, in order; what carries none is left out.

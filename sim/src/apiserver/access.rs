@@ -7,8 +7,8 @@ use super::{
     request::{Request, Target, Verb},
 };
 
-/// A right that a client lacks; a field that is not set means all. The server refuses such requests with 403, and
-/// says so in access reviews.
+/// What a client may not do; a field that is not set means all. The server refuses such requests with 403. Where it is a right that
+/// the client lacks, access reviews say so, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Denied {
@@ -24,6 +24,8 @@ pub struct Denied {
     pub subresource: Option<String>,
     /// Namespace.
     pub namespace: Option<String>,
+    /// What an admission policy says that forbids it to whoever has the right; not set where it is the right that is missing.
+    pub policy: Option<String>,
 }
 
 /// What somebody wants to do, in the words of an access review.
@@ -62,15 +64,16 @@ pub(super) fn authorize(denied: &[Denied], record: &RequestRecord) -> Result<(),
         subresource,
         namespace: &record.namespace,
     };
-    if denied.iter().any(|one| one.covers(&access)) {
-        let slash = if subresource.is_empty() { "" } else { "/" };
-        let message = format!(
-            "{} \"{}\" is forbidden: User \"{}\" cannot {verb} resource \"{}{slash}{subresource}\" in API group \"{}\"",
-            record.plural, record.name, record.user_agent, record.plural, record.group
-        );
-        return Err(ApiError::new(403, "Forbidden", message));
-    }
-    Ok(())
+    let Some(denied) = denied.iter().find(|one| one.covers(&access)) else { return Ok(()) };
+    let slash = if subresource.is_empty() { "" } else { "/" };
+    let why = denied.policy.clone().unwrap_or_else(|| {
+        format!(
+            "User \"{}\" cannot {verb} resource \"{}{slash}{subresource}\" in API group \"{}\"",
+            record.user_agent, record.plural, record.group
+        )
+    });
+    let message = format!("{} \"{}\" is forbidden: {why}", record.plural, record.name);
+    Err(ApiError::new(403, "Forbidden", message))
 }
 
 /// Whether a request creates a `SelfSubjectAccessReview`.
@@ -96,7 +99,7 @@ pub(super) fn review(denied: &[Denied], request: &Request) -> Result<Value, ApiE
         subresource: text("subresource"),
         namespace: text("namespace"),
     };
-    let allowed = !denied.iter().any(|one| one.covers(&access));
+    let allowed = !denied.iter().any(|one| one.policy.is_none() && one.covers(&access));
     let reason = if allowed { "" } else { "RBAC: the right was taken away" };
     review["status"] = json!({ "allowed": allowed, "denied": false, "reason": reason });
     Ok(review)

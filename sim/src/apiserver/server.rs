@@ -246,7 +246,7 @@ impl ApiServer {
         self.wake();
     }
 
-    /// Takes rights away from clients; replaces what was denied before.
+    /// Takes rights away from clients, or has a policy forbid something; replaces what was denied before.
     pub fn deny(&self, denied: Vec<Denied>) {
         self.lock().denied = denied;
     }

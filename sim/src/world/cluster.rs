@@ -4,10 +4,10 @@ use futures::future::join_all;
 use http::{HeaderValue, header::USER_AGENT};
 use lapin::uri::AMQPUri;
 use ms2m::{api::FIELD_MANAGER, kubernetes::client, operator::leadership::LEASE};
-use ms2m_app::io::SystemClock;
+use ms2m_app::{contract::MessageId, io::SystemClock};
 use ms2m_counter::{
     OutputTo,
-    traffic::{SharedRecord, TrafficConfig, Until, run_traffic},
+    traffic::{Record, SharedRecord, TrafficConfig, Until, run_traffic},
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -78,20 +78,26 @@ impl Cluster {
             ..Settings::default()
         };
         let api = ApiServer::new(Arc::new(SystemClock), Arc::new(SimDial), settings);
+        let before = scenario.mistake.map(Mistake::published_before).unwrap_or_default();
         let cluster = Self {
             api,
             broker: SharedBroker::default(),
             machines: Machines::default(),
             clock: SkewedClock::default(),
             operator: Freezer::default(),
-            traffic: scenario.workloads.iter().map(|_| Traffic::new()).collect(),
+            traffic: scenario.workloads.iter().map(|_| Traffic::after(&before)).collect(),
             stop_traffic: watch::channel(false).0,
         };
         cluster.broker.watch_client(OPERATOR);
         cluster.machines.lock().programs.insert(SIDECAR_IMAGE.to_owned(), Arc::new(Sidecar));
         cluster.create(objects::secret());
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            cluster.provide(Names::of(index, workload), workload, scenario.mistake);
+            let names = Names::of(index, workload);
+            cluster.provide(names, workload, scenario.mistake);
+            for (id, value) in &before {
+                let body = format!(r#"{{"value":{value}}}"#);
+                cluster.broker.provide_message(&names.queue(), id, body.into_bytes());
+            }
         }
         cluster
     }
@@ -270,8 +276,13 @@ impl Cluster {
 }
 
 impl Traffic {
-    fn new() -> Self {
-        Self { record: SharedRecord::default(), finished: watch::channel(false).0 }
+    /// Publishers that begin after others have published all this.
+    fn after(published: &[(MessageId, i64)]) -> Self {
+        let mut record = Record::default();
+        for (id, value) in published {
+            record.producers.entry(id.producer.clone()).or_default().confirmed.insert(id.seq, *value);
+        }
+        Self { record: record.into(), finished: watch::channel(false).0 }
     }
 }
 

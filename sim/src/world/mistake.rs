@@ -3,6 +3,7 @@ use std::fmt;
 use amq_protocol::types::AMQPValue;
 use clap::ValueEnum;
 use ms2m::kubernetes::client::USER_AGENT;
+use ms2m_app::contract::MessageId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -88,6 +89,10 @@ pub enum Mistake {
     NoManagement,
     /// The operator may not ask kubelets for a checkpoint.
     MissingRight,
+    /// A policy of the cluster forbids the Jobs that push checkpoints, and delete them.
+    ForbiddenJobs,
+    /// Who publishes has another name for each message, so that a service remembers more of them than an object can hold.
+    ManyPublishers,
     /// The container writes to a volume, which a checkpoint does not have.
     WritableVolume,
     /// The migration names a volume that need not come along, and the pod has no such volume.
@@ -96,7 +101,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::UnknownPod,
         Self::UnknownContainer,
         Self::AmbiguousContainer,
@@ -130,14 +135,17 @@ impl Mistake {
         Self::UnknownConfigMap,
         Self::NoManagement,
         Self::MissingRight,
+        Self::ForbiddenJobs,
+        Self::ManyPublishers,
         Self::WritableVolume,
         Self::UnknownVolume,
     ];
 
-    /// Whether it can be known before anything is tried. Whether a runtime has CRIU, and whether a registry takes an
-    /// image, only shows when it is asked to: nobody but the transfer Job has the registry's credentials.
+    /// Whether it can be known before anything is tried. Whether a runtime has CRIU, whether a policy lets the Job in, and whether
+    /// a registry takes an image, only shows when it is asked to: nobody but the transfer Job has the registry's credentials. How much
+    /// a service remembers it says at the sync point.
     pub fn shows_before_the_start(self) -> bool {
-        !matches!(self, Self::NoCriu | Self::RefusingRegistry)
+        !matches!(self, Self::NoCriu | Self::RefusingRegistry | Self::ForbiddenJobs | Self::ManyPublishers)
     }
 
     /// Whether a rule of the definition forbids it: only an API server that evaluates none lets the object in, and then
@@ -186,6 +194,8 @@ impl Mistake {
             Self::TooShort => spec["replay"]["maxPause"] = json!("1ms"),
             Self::AmbiguousContainer
             | Self::MissingRight
+            | Self::ForbiddenJobs
+            | Self::ManyPublishers
             | Self::OwnedPod
             | Self::ShadowNameTaken
             | Self::NoCheckpoints
@@ -222,6 +232,13 @@ impl Mistake {
         })
     }
 
+    /// What was published before anything began, each by somebody who is gone.
+    pub(super) fn published_before(self) -> Vec<(MessageId, i64)> {
+        let count = if self == Self::ManyPublishers { MANY } else { 0 };
+        let publisher = |number| format!("publisher-of-one-message-{number:0>NAME_DIGITS$}");
+        (0..count).map(|number| (MessageId { producer: publisher(number), seq: 1 }, number)).collect()
+    }
+
     /// The source, as the user has it.
     pub(super) fn source_pod(self, api: &ApiServer, workload: &Workload) -> Value {
         let mut pod = objects::source_pod(Names::of(0, workload), workload);
@@ -249,6 +266,7 @@ impl Mistake {
             Self::UnboundQueue => cluster.broker.provide_queue(OTHER),
             Self::AnothersQueue => cluster.provide_another_application(OTHER),
             Self::MissingRight => cluster.api.deny(vec![asking_kubelets()]),
+            Self::ForbiddenJobs => cluster.api.deny(vec![creating_jobs()]),
             Self::NoUrl => create(objects::secret_with_url(OTHER, "rabbitmq")),
             Self::WrongBroker => create(objects::secret_with_url(OTHER, NOBODY)),
             Self::ShadowNameTaken => create(objects::unrelated_pod("counter-shadow")),
@@ -279,6 +297,7 @@ impl Mistake {
             | Self::HashExchange
             | Self::UnknownConfigMap
             | Self::NoManagement
+            | Self::ManyPublishers
             | Self::WritableVolume
             | Self::UnknownVolume => {}
         }
@@ -291,6 +310,24 @@ const OTHER: &str = "other";
 const NO_IMAGE: &str = "registry:5000/nothing:1";
 /// Where no broker is.
 const NOBODY: &str = "amqp://guest:guest@rabbit:5672/%2f";
+
+/// The names of so many publishers, with so many digits each, are more than a quarter of a mebibyte.
+const MANY: i64 = 1_200;
+const NAME_DIGITS: usize = 200;
+
+/// What the policies say that forbid Pods, and what makes them, to mount a folder of their node.
+fn creating_jobs() -> Denied {
+    Denied {
+        user_agent: Some(USER_AGENT.to_owned()),
+        resource: Some("jobs".to_owned()),
+        verb: Some("create".to_owned()),
+        policy: Some(
+            "ValidatingAdmissionPolicy 'no-host-path' denied request: hostPath volumes are forbidden"
+                .to_owned(),
+        ),
+        ..Denied::default()
+    }
+}
 
 /// The right to ask a kubelet, on either way to it.
 fn asking_kubelets() -> Denied {

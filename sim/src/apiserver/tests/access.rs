@@ -14,6 +14,27 @@ use super::{
 };
 use crate::apiserver::Denied;
 
+/// A policy sees an object when it is made: nobody can ask it before.
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_forbids_is_refused_in_its_words_and_no_access_review_tells() {
+    let server = server();
+    let policy = Some("no Secrets here".to_owned());
+    let resource = Some("secrets".to_owned());
+    server.deny(vec![Denied { verb: Some("create".to_owned()), resource, policy, ..Denied::default() }]);
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client(&server));
+    let review =
+        from(json!({ "spec": { "resourceAttributes": { "verb": "create", "resource": "secrets" } } }));
+    let review = reviews.create(&PostParams::default(), &review).await.unwrap();
+    assert!(review.status.unwrap().allowed);
+    let secrets: Api<Secret> = Api::default_namespaced(client(&server));
+    let secret = from(json!({ "metadata": { "name": "s" } }));
+    let refused = secrets.create(&PostParams::default(), &secret).await.unwrap_err();
+    let refused = status(&refused);
+    assert_eq!(refused.code, 403);
+    assert!(refused.message.ends_with("is forbidden: no Secrets here"), "{}", refused.message);
+    secrets.list(&ListParams::default()).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_access_review_and_the_requests_themselves_agree_on_what_is_denied() {
     let server = server();
