@@ -18,6 +18,7 @@ mod handler;
 mod identity;
 pub mod io;
 mod ledger;
+mod patience;
 mod publisher;
 #[doc(hidden)]
 pub mod seeded_bug;

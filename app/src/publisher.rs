@@ -11,6 +11,7 @@ use lapin::{
 use crate::{
     contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId},
     io::{Dial, Entropy},
+    patience::confirmed,
 };
 
 /// How long the broker may take for one call; a publish that is not confirmed by then is sent again.
@@ -111,7 +112,7 @@ impl Publisher {
         if self.line.is_none() {
             self.line = Some(self.connect().await?);
         }
-        let Some((_, channel)) = &self.line else { return Err(Failure::Timeout) };
+        let Some((connection, channel)) = &self.line else { return Err(Failure::Timeout) };
         let mut headers = FieldTable::default();
         for (name, value) in &self.headers {
             headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
@@ -126,7 +127,7 @@ impl Publisher {
                 .await?
                 .await
         };
-        match within(publish).await? {
+        match confirmed(connection, DEADLINE, publish).await.ok_or(Failure::Timeout)?? {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Failure::Nacked),
         }

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::{Span, StatefulMigrationSpec, Strategy, reason};
+use ms2m_app::contract::{NAME_BYTES_MAX, replay_queue};
+
+use super::{BrokerSpec, Span, StatefulMigrationSpec, Strategy, reason};
 
 /// Why a spec makes no sense, before anything outside is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +16,8 @@ pub struct InvalidSpec {
 
 /// Longer than this is a mistake in the unit.
 const LONGEST: Span = Span::from_hours(24);
+/// As long as every object's UID is.
+const UID: &str = "00000000-0000-0000-0000-000000000000";
 /// More would wait for what only a person can mend.
 const ATTEMPTS_MAX: u32 = 10;
 
@@ -42,6 +46,9 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
     }
     if spec.broker.queue.is_empty() {
         return invalid("broker.queue is empty: name the queue that the pod consumes");
+    }
+    if let Some(message) = overlong_names(&spec.broker) {
+        return Err(InvalidSpec { reason: reason::INVALID_SPEC, message });
     }
     if spec.broker.bindings.iter().any(|binding| binding.exchange.is_empty()) {
         return invalid(
@@ -86,6 +93,23 @@ pub fn validate(spec: &StatefulMigrationSpec) -> Result<(), InvalidSpec> {
         return invalid("attempts.checkpoints and attempts.shadows must be 1 to 10");
     }
     Ok(())
+}
+
+/// Which name is longer than AMQP can write it: it counts bytes, and a definition's `maxLength` counts characters.
+fn overlong_names(broker: &BrokerSpec) -> Option<String> {
+    // The replay queue's name is made of it, and of the migration's UID.
+    let queue_max = NAME_BYTES_MAX - replay_queue("", UID).len();
+    let queue = [("broker.queue", broker.queue.as_str(), queue_max)];
+    let bindings = broker.bindings.iter().flat_map(|binding| {
+        let exchange = ("exchange of broker.bindings", binding.exchange.as_str(), NAME_BYTES_MAX);
+        let key = ("routingKey of broker.bindings", binding.routing_key.as_str(), NAME_BYTES_MAX);
+        let arguments = binding.arguments.keys();
+        let arguments =
+            arguments.map(|name| ("argument's name of broker.bindings", name.as_str(), NAME_BYTES_MAX));
+        [exchange, key].into_iter().chain(arguments)
+    });
+    let (what, name, most) = queue.into_iter().chain(bindings).find(|(_, name, most)| name.len() > *most)?;
+    Some(format!("the {what} must be at most {most} bytes: it has {}", name.len()))
 }
 
 /// What is wrong with names of volumes, as far as they tell without the pod.
@@ -173,6 +197,7 @@ mod tests {
             json!({ "deadlines": { "mirroring": "1s", "switchingOver": "1s" } }),
             json!({ "attempts": { "checkpoints": 1, "shadows": 10 } }),
             json!({ "uncarriedVolumes": ["scratch", "cache"] }),
+            json!({ "broker": { "queue": "q".repeat(200), "bindings": [{ "exchange": "e".repeat(255), "routingKey": "k".repeat(255) }] } }),
             json!({ "replay": { "deadline": "24h" }, "deadlines": { "transferring": "1h30m", "pending": "1s" } }),
         ];
         for change in accepted {
@@ -192,6 +217,10 @@ mod tests {
             json!({ "target": { "nodeName": null, "nodeSelector": {} } }),
             json!({ "broker": { "queue": "" } }),
             json!({ "broker": { "bindings": [{ "exchange": "" }] } }),
+            json!({ "broker": { "queue": "\u{e9}".repeat(107) } }),
+            json!({ "broker": { "bindings": [{ "exchange": "\u{e9}".repeat(128) }] } }),
+            json!({ "broker": { "bindings": [{ "exchange": "shop", "routingKey": "k".repeat(256) }] } }),
+            json!({ "broker": { "bindings": [{ "exchange": "shop", "arguments": { "a".repeat(256): 1 } }] } }),
             json!({ "transfer": { "repository": "registry/checkpoints@sha256:1" } }),
             json!({ "attempts": { "checkpoints": 0 } }),
             json!({ "attempts": { "shadows": 11 } }),

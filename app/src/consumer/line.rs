@@ -16,13 +16,19 @@ use lapin::{
 use super::{ConsumerConfig, RamCell, parse};
 use crate::seeded_bug::{self, SeededBug};
 use crate::{
-    contract::{HEADER_PRODUCER, HEADER_SEQ, Reply, control_queue, dead_letter_queue, replies_queue},
+    contract::{
+        HEADER_PRODUCER, HEADER_SEQ, MessageId, NAME_BYTES_MAX, Reply, control_queue, dead_letter_queue,
+        replies_queue,
+    },
     engine::{Origin, Publication, Step, StepResult},
     io::Dial,
+    patience::confirmed,
 };
 
 /// How long the broker may take for one call.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long to wait before a message that the broker did not take is published again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 /// How long the broker may take to close a connection that is given up.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How many messages of `R` are delivered ahead.
@@ -48,6 +54,9 @@ pub(super) enum LineError {
     /// A message of ours cannot be written.
     #[error("a message cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
+    /// A name is longer than AMQP can write it.
+    #[error("a name of {0} bytes, of at most {NAME_BYTES_MAX}: {1:.40}...")]
+    Overlong(usize, String),
     /// Nobody says which pod this is.
     #[error("{0}")]
     Identity(io::Error),
@@ -121,19 +130,15 @@ impl Line {
         self.flush_token = flush_token;
         self.declare(&self.control_queue).await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
-        let consume = self.out.basic_consume(
-            self.control_queue.as_str().into(),
-            "".into(),
-            options,
-            FieldTable::default(),
-        );
+        let consume =
+            self.out.basic_consume(short(&self.control_queue)?, "".into(), options, FieldTable::default());
         self.control = Some(within("consume the control queue", consume).await?);
         Ok(())
     }
 
     async fn declare(&self, queue: &str) -> Result<(), LineError> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        within("declare", self.out.queue_declare(queue.into(), options, FieldTable::default())).await?;
+        within("declare", self.out.queue_declare(short(queue)?, options, FieldTable::default())).await?;
         Ok(())
     }
 
@@ -199,7 +204,15 @@ impl Line {
                 }
                 Ok(StepResult::Done)
             }
-            Step::Publish(publication) => self.publish(publication).await,
+            Step::Publish(publication) => match self.publish(publication).await {
+                // Whoever connects again gives back what it has prefetched, and a broker counts how often: after some times it
+                // takes those messages away.
+                Err(LineError::Nacked) => {
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    Ok(StepResult::Refused)
+                }
+                published => published,
+            },
             Step::Ack(origin, tag) => self.ack(*origin, *tag).await,
             Step::Exit(_) => Ok(StepResult::Done),
         }
@@ -207,15 +220,14 @@ impl Line {
 
     async fn flush_control(&self) -> Result<StepResult, LineError> {
         let headers = table([(parse::HEADER_FLUSH, AMQPValue::LongString(self.flush_token.as_str().into()))]);
-        self.send("", &self.control_queue, &[], headers).await
+        self.send("", &self.control_queue, &[], BasicProperties::default().with_headers(headers)).await
     }
 
     async fn open_primary(&mut self) -> Result<StepResult, LineError> {
         let channel = within("open a channel", self.connection.create_channel()).await?;
         within("qos", channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
-        let consume =
-            channel.basic_consume(self.queue.as_str().into(), "".into(), options, FieldTable::default());
+        let consume = channel.basic_consume(short(&self.queue)?, "".into(), options, FieldTable::default());
         match within("consume", consume).await {
             Ok(consumer) => {
                 self.primary = Some((channel, consumer));
@@ -247,7 +259,7 @@ impl Line {
         let offset = if seeded_bug::is(SeededBug::ReplayFromEnd) { "next" } else { "first" };
         let from_start = table([("x-stream-offset", AMQPValue::LongString(offset.into()))]);
         let consume =
-            channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), from_start);
+            channel.basic_consume(short(queue)?, "".into(), BasicConsumeOptions::default(), from_start);
         match within("consume", consume).await {
             Ok(consumer) => {
                 self.replay = Some((channel, consumer));
@@ -271,31 +283,40 @@ impl Line {
 
     async fn reply(&self, reply: &Reply) -> Result<StepResult, LineError> {
         let body = serde_json::to_vec(reply)?;
-        self.send("", &replies_queue(&reply.migration), &body, FieldTable::default()).await
+        self.send("", &replies_queue(&reply.migration), &body, BasicProperties::default()).await
     }
 
     async fn publish(&mut self, publication: &Publication) -> Result<StepResult, LineError> {
-        let mut headers = Vec::new();
-        if let Some(id) = &publication.id {
-            let seq = i64::try_from(id.seq).unwrap_or(i64::MAX);
-            headers.push((HEADER_PRODUCER, AMQPValue::LongString(id.producer.as_str().into())));
-            headers.push((HEADER_SEQ, AMQPValue::LongLongInt(seq)));
+        let (mut headers, mut properties) = (FieldTable::default(), BasicProperties::default());
+        match &publication.id {
+            // It has no sequence, and was known by this alone.
+            Some(MessageId { producer, seq: 0 }) => {
+                properties = properties.with_message_id(short(producer)?);
+            }
+            Some(MessageId { producer, seq }) => {
+                let seq = i64::try_from(*seq).unwrap_or(i64::MAX);
+                headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(producer.as_str().into()));
+                headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(seq));
+            }
+            None => {}
         }
+        let Publication { exchange, routing_key, body, .. } = publication;
         let Some(why) = &publication.dead_letter else {
-            return self
-                .send(&publication.exchange, &publication.routing_key, &publication.body, table(headers))
-                .await;
+            return self.send(exchange, routing_key, body, properties.with_headers(headers)).await;
         };
-        headers.push((HEADER_ERROR, AMQPValue::LongString(why.as_str().into())));
+        headers.insert(HEADER_ERROR.into(), AMQPValue::LongString(why.as_str().into()));
         let queue = dead_letter_queue(&self.queue);
         if !self.dead_letters_declared {
             self.declare(&queue).await?;
             self.dead_letters_declared = true;
         }
-        match self.send("", &queue, &publication.body, table(headers)).await? {
+        match self.send("", &queue, body, properties.with_headers(headers)).await? {
             StepResult::Done => Ok(StepResult::Done),
-            // It was deleted since: declared again with the next connection, and nothing is acked before.
-            _ => Err(LineError::Nacked),
+            // It was deleted since: it is declared again, and nothing is acked before.
+            _ => {
+                self.dead_letters_declared = false;
+                Err(LineError::Nacked)
+            }
         }
     }
 
@@ -305,27 +326,31 @@ impl Line {
         exchange: &str,
         key: &str,
         body: &[u8],
-        headers: FieldTable,
+        properties: BasicProperties,
     ) -> Result<StepResult, LineError> {
         let options = BasicPublishOptions { mandatory: exchange.is_empty(), ..Default::default() };
-        let properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_content_type(ShortString::from("application/json"))
-            .with_headers(headers);
+        let properties =
+            properties.with_delivery_mode(2).with_content_type(ShortString::from("application/json"));
+        let (to, key) = (short(exchange)?, short(key)?);
         let publish = async {
-            let confirm =
-                self.out.basic_publish(exchange.into(), key.into(), options, body, properties).await?;
+            let confirm = self.out.basic_publish(to, key, options, body, properties).await?;
             if seeded_bug::is(SeededBug::FireAndForget) && !exchange.is_empty() {
                 return Ok(Confirmation::Ack(None));
             }
             confirm.await
         };
-        match within("confirm a publish", publish).await? {
+        let confirmed = confirmed(&self.connection, DEADLINE, publish).await;
+        match confirmed.ok_or(LineError::Timeout("confirm a publish"))?? {
             Confirmation::Ack(None) => Ok(StepResult::Done),
             Confirmation::Ack(Some(_)) => Ok(StepResult::Unroutable),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(LineError::Nacked),
         }
     }
+}
+
+/// A name as AMQP writes it.
+fn short(name: &str) -> Result<ShortString, LineError> {
+    ShortString::try_new(name).map_err(|_| LineError::Overlong(name.len(), name.to_owned()))
 }
 
 async fn next(consumer: Option<&mut lapin::Consumer>) -> Option<lapin::Result<Delivery>> {

@@ -3,7 +3,10 @@
 use lapin::{message::Delivery, types::AMQPValue};
 
 use crate::{
-    contract::{Command, HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, Marker, MessageId},
+    contract::{
+        Command, CommandBody, HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, Marker, MessageId, NAME_BYTES_MAX,
+        replies_queue,
+    },
     engine::{Arrival, Kind, Origin},
 };
 
@@ -23,7 +26,7 @@ pub(super) fn arrival(origin: Origin, delivery: Delivery) -> Arrival {
 
 fn kind(delivery: &Delivery) -> Kind {
     if header(delivery, HEADER_CONTROL).is_some() {
-        return serde_json::from_slice::<Marker>(&delivery.data).map_or(Kind::MalformedMarker, Kind::Marker);
+        return marker(&delivery.data).map_or(Kind::MalformedMarker, Kind::Marker);
     }
     match (header(delivery, HEADER_PRODUCER), header(delivery, HEADER_SEQ)) {
         (Some(producer), Some(seq)) => match (text(producer), number(seq)) {
@@ -42,9 +45,30 @@ fn kind(delivery: &Delivery) -> Kind {
     }
 }
 
-/// A control message; `None` when it cannot be parsed.
+/// `None` when it cannot be parsed, or not be answered.
+fn marker(body: &[u8]) -> Option<Marker> {
+    let marker: Marker = serde_json::from_slice(body).ok()?;
+    let (Marker::Sync { migration, .. } | Marker::End { migration, .. }) = &marker;
+    has_replies_queue(migration).then_some(marker)
+}
+
+/// A control message; `None` when it cannot be parsed, or is about queues that no broker can have.
 pub(super) fn command(delivery: &Delivery) -> Option<Command> {
-    serde_json::from_slice(&delivery.data).ok()
+    command_of(&delivery.data)
+}
+
+fn command_of(body: &[u8]) -> Option<Command> {
+    let command: Command = serde_json::from_slice(body).ok()?;
+    let is_name = match &command.body {
+        CommandBody::StartReplay { replay_queue, .. } => replay_queue.len() <= NAME_BYTES_MAX,
+        _ => true,
+    };
+    (is_name && has_replies_queue(&command.migration)).then_some(command)
+}
+
+/// Whether there can be a queue for what is said to this migration.
+fn has_replies_queue(migration: &str) -> bool {
+    replies_queue(migration).len() <= NAME_BYTES_MAX
 }
 
 /// The token of a flush message, if it is one.
@@ -74,5 +98,39 @@ fn number(value: &AMQPValue) -> Option<u64> {
         AMQPValue::ShortShortInt(n) => u64::try_from(*n).ok(),
         AMQPValue::ShortShortUInt(n) => Some(u64::from(*n)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::CONTRACT_VERSION;
+
+    fn command(migration: String, body: CommandBody) -> Vec<u8> {
+        let command = Command { version: CONTRACT_VERSION, migration, epoch: 1, body };
+        serde_json::to_vec(&command).unwrap()
+    }
+
+    #[test]
+    fn what_is_about_a_queue_that_no_broker_can_have_is_malformed() {
+        let longest = NAME_BYTES_MAX - replies_queue("").len();
+        for (bytes, is_understood) in [(longest, true), (longest + 1, false)] {
+            let probe = command("m".repeat(bytes), CommandBody::Probe);
+            assert_eq!(command_of(&probe).is_some(), is_understood, "{bytes}");
+            let end = Marker::End {
+                version: CONTRACT_VERSION,
+                migration: "m".repeat(bytes),
+                epoch: 1,
+                session: "s".to_owned(),
+                round: 1,
+            };
+            let end = serde_json::to_vec(&end).unwrap();
+            assert_eq!(marker(&end).is_some(), is_understood, "{bytes}");
+        }
+        for (bytes, is_understood) in [(NAME_BYTES_MAX, true), (NAME_BYTES_MAX + 1, false)] {
+            let body = CommandBody::StartReplay { session: "s".to_owned(), replay_queue: "r".repeat(bytes) };
+            let start = command("m".to_owned(), body);
+            assert_eq!(command_of(&start).is_some(), is_understood, "{bytes}");
+        }
     }
 }

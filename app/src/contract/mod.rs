@@ -9,7 +9,7 @@ mod reply;
 
 pub use command::{Command, CommandBody, Marker};
 pub use headers::{HEADER_CONTROL, HEADER_PRODUCER, HEADER_SEQ, MessageId, SEQ_MAX};
-pub use queues::{control_queue, dead_letter_queue, replay_queue, replies_queue};
+pub use queues::{NAME_BYTES_MAX, control_queue, dead_letter_queue, replay_queue, replies_queue};
 pub use reply::{MissingMessages, Reply, ReplyBody};
 
 /// Version of the contract that this crate speaks; every control message carries it.

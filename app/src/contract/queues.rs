@@ -1,3 +1,6 @@
+/// How many bytes the name of a queue or an exchange, a routing key, or the name of a header has at most: AMQP's short string.
+pub const NAME_BYTES_MAX: usize = 255;
+
 /// The control queue of a pod: durable, consumed exclusively by that pod, deleted with it.
 pub fn control_queue(pod_uid: &str) -> String {
     format!("ms2m.control.{pod_uid}")

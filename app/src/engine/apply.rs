@@ -7,8 +7,11 @@ use super::{
 use crate::seeded_bug::{self, SeededBug};
 use crate::{
     Handler, Malformed, Message, Standing,
-    contract::{Marker, MessageId, ReplyBody},
+    contract::{Marker, MessageId, NAME_BYTES_MAX, ReplyBody},
 };
+
+/// Bytes of what a dead letter says of why it is one: a parser's message may quote all that it could not read.
+const WHY_BYTES_MAX: usize = 1_024;
 
 impl<S: Clone + Default> Ram<S> {
     /// Takes up the next message. True when something changed.
@@ -169,7 +172,7 @@ impl<S: Clone + Default> Ram<S> {
         {
             target.applied += 1;
         }
-        let output = match result {
+        let output = match result.and_then(sendable) {
             Ok(output) => output.map(|output| Publication {
                 exchange: output.exchange,
                 routing_key: output.routing_key,
@@ -243,7 +246,23 @@ impl<S: Clone + Default> Ram<S> {
     }
 }
 
-fn dead_letter(arrival: &Arrival, id: Option<MessageId>, why: String) -> Publication {
+/// An output that a broker can be given: one whose names are too long would be refused each time.
+fn sendable(output: Option<crate::Output>) -> Result<Option<crate::Output>, Malformed> {
+    let Some(output) = output else { return Ok(None) };
+    for (name, what) in [(&output.exchange, "exchange"), (&output.routing_key, "routing key")] {
+        if name.len() > NAME_BYTES_MAX {
+            let bytes = name.len();
+            return Err(Malformed(format!(
+                "its output's {what} has {bytes} bytes, and AMQP knows {NAME_BYTES_MAX} at most"
+            )));
+        }
+    }
+    Ok(Some(output))
+}
+
+fn dead_letter(arrival: &Arrival, id: Option<MessageId>, mut why: String) -> Publication {
+    // It is a header, and all of them have to fit into one frame.
+    why.truncate(why.floor_char_boundary(WHY_BYTES_MAX));
     Publication {
         exchange: String::new(),
         // The shell knows the primary queue's name, and so the dead-letter queue's.

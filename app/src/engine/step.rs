@@ -55,7 +55,7 @@ pub struct Publication {
 pub enum StepResult {
     /// It is done.
     Done,
-    /// The broker refused: the consumer slot is taken, the queue is not there.
+    /// The broker refused: the consumer slot is taken, the queue is not there, or it does not take the message now.
     Refused,
     /// Nobody has a queue for it.
     Unroutable,
@@ -173,6 +173,8 @@ impl<S: Clone + Default> Ram<S> {
             Step::OpenReplay(_) => self.replay_answered(result),
             Step::Reply(reply) => return self.replied(reply, result),
             Step::Work(_) => self.worked(handler),
+            // A queue that is full may not be so for long: the step comes again.
+            Step::Publish(_) if result == StepResult::Refused => {}
             Step::Publish(publication) => self.published(publication),
             Step::Ack(..) => self.acked(),
             Step::Exit(_) => {}
@@ -214,7 +216,7 @@ impl<S: Clone + Default> Ram<S> {
     fn published(&mut self, publication: &Publication) {
         match &mut self.line.in_hand {
             Some(hand) => hand.stage = Stage::Acking,
-            None => self.held_outputs.retain(|_, held| held != publication),
+            None => drop(publication.id.as_ref().and_then(|id| self.held_outputs.remove(id))),
         }
         if publication.dead_letter.is_some() {
             self.stats.dead_lettered += 1;

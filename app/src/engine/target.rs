@@ -19,9 +19,13 @@ impl<S> Ram<S> {
         if self.answer_rounds() {
             return true;
         }
-        let Some(participation) = self.participation.clone() else { return false };
-        let is_target = self.role() == Role::Target;
-        let Some(target) = self.target.clone().filter(|_| is_target) else { return false };
+        if self.role() != Role::Target {
+            return false;
+        }
+        let (Some(participation), Some(target)) = (self.participation.clone(), &self.target) else {
+            return false;
+        };
+        let session = target.session.clone();
         let say = |body| Say {
             migration: participation.migration.clone(),
             epoch: participation.epoch,
@@ -33,16 +37,16 @@ impl<S> Ram<S> {
                 return false;
             }
             let nonce = participation.nonce.clone();
-            self.say(say(ReplyBody::Hello { session: target.session, nonce, ledger: self.ledger.clone() }));
+            self.say(say(ReplyBody::Hello { session, nonce, ledger: self.ledger.clone() }));
             return true;
         }
+        let (read, applied, skipped) = (target.read, target.applied, target.skipped);
         let open = self.line.replay == Subscription::Open;
         if !open || !std::mem::take(&mut self.line.progress_due) {
             return false;
         }
         let held = self.line.ahead_in_replay.len() as u64;
-        let (read, applied, skipped) = (target.read, target.applied, target.skipped);
-        self.say(say(ReplyBody::Progress { session: target.session, read, applied, skipped, held }));
+        self.say(say(ReplyBody::Progress { session, read, applied, skipped, held }));
         true
     }
 
@@ -172,6 +176,10 @@ impl<S> Ram<S> {
             return false;
         }
         let Some(target) = &mut self.target else { return false };
+        if target.rounds.is_empty() {
+            return false;
+        }
+        // Only now: it is a ledger, and this is asked for each message.
         let Some(complete) = target.complete.clone() else { return false };
         let Some(round) = target.rounds.pop_first() else { return false };
         let session = target.session.clone();

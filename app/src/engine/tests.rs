@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Arrival, Kind, Origin, Ram, Role, Step, StepResult};
+use super::{Arrival, Kind, Origin, Publication, Ram, Role, Step, StepResult};
 use crate::{
     Handler, Malformed, Message, Output, Standing,
     contract::{CONTRACT_VERSION, Command, CommandBody, Marker, MessageId, MissingMessages, ReplyBody},
@@ -329,4 +329,62 @@ fn told_missing_at_the_end(ram: &mut Ram<u64>) -> Vec<MissingMessages> {
 
 fn first_of(producer: &str) -> MissingMessages {
     MissingMessages { producer: producer.to_owned(), first: 1, last: 1 }
+}
+
+/// Says what it cannot read, or is told by its message where to publish.
+struct Careless;
+
+impl Handler for Careless {
+    type State = u64;
+
+    fn apply(&self, _: &mut u64, message: &Message) -> Result<Option<Output>, Malformed> {
+        let text = String::from_utf8_lossy(&message.body).into_owned();
+        if text.starts_with("key ") {
+            return Ok(Some(Output { exchange: "results".to_owned(), routing_key: text, body: Vec::new() }));
+        }
+        Err(Malformed(format!("cannot read {text}")))
+    }
+}
+
+/// What comes of a message in the end, and how often it was asked for.
+fn published(body: String) -> Publication {
+    let mut ram = Ram::<u64>::fresh(None);
+    begin(&mut ram);
+    run(&mut ram);
+    ram.delivered(Arrival { body: body.into_bytes(), ..message(Origin::Primary, 2, "p", 1) });
+    let steps = std::iter::from_fn(|| {
+        let step = ram.next_step(&Careless)?;
+        ram.done(&Careless, &step, StepResult::Done);
+        Some(step)
+    });
+    let published: Vec<Publication> = steps
+        .filter_map(|step| match step {
+            Step::Publish(publication) => Some(*publication),
+            _ => None,
+        })
+        .collect();
+    let [publication] = published.as_slice() else { panic!("{published:?}") };
+    publication.clone()
+}
+
+/// The broker ends a connection whose headers do not fit into a frame: the message would come again, and again.
+#[test]
+fn why_a_message_is_a_dead_letter_is_said_in_a_few_words() {
+    let short = published("words".to_owned()).dead_letter.unwrap();
+    assert_eq!(short, "cannot read words");
+    // Every letter has two bytes, so that the limit falls into the middle of one.
+    let long = published("\u{e9}".repeat(100_000));
+    let why = long.dead_letter.unwrap();
+    assert!((1_000..=1_024).contains(&why.len()) && why.starts_with("cannot read \u{e9}"), "{}", why.len());
+    assert_eq!(long.body.len(), 200_000);
+}
+
+#[test]
+fn an_output_whose_name_amqp_cannot_write_is_a_dead_letter() {
+    let sent = published(format!("key {}", "k".repeat(251)));
+    assert_eq!((sent.routing_key.len(), sent.dead_letter), (255, None));
+    let dead = published(format!("key {}", "k".repeat(252)));
+    let why = dead.dead_letter.unwrap();
+    assert_eq!(why, "its output's routing key has 256 bytes, and AMQP knows 255 at most");
+    assert_eq!(dead.id, Some(MessageId { producer: "p".to_owned(), seq: 1 }));
 }

@@ -7,10 +7,10 @@ use lapin::{
         BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueBindOptions,
         QueueDeclareOptions, QueueDeleteOptions,
     },
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use ms2m_app::{
-    contract::{Command, HEADER_CONTROL, Marker, control_queue},
+    contract::{Command, HEADER_CONTROL, Marker, NAME_BYTES_MAX, control_queue},
     seeded_bug::{self, SeededBug},
 };
 use serde_json::Value;
@@ -22,8 +22,8 @@ use crate::{
     broker::{BrokerError, Lane, StreamTail, inbox::ReplyInbox},
 };
 
-/// How many replies may wait unacked; far above what a migration has under way.
-const INBOX_PREFETCH: u16 = 1_000;
+/// How many replies may wait unacked. Some have a ledger of some hundred kilobytes, and while nobody listens they pile up.
+const INBOX_PREFETCH: u16 = 32;
 /// How many messages of a stream may be on their way to its follower.
 const TAIL_PREFETCH: u16 = 256;
 
@@ -52,9 +52,9 @@ impl RabbitLane {
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
             .with_headers(headers);
-        let publish = async {
-            self.work.basic_publish("".into(), queue.into(), options, &body, properties).await?.await
-        };
+        let to = short(queue)?;
+        let publish =
+            async { self.work.basic_publish("".into(), to, options, &body, properties).await?.await };
         match within("confirm a publish", self.deadline, publish).await? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(BrokerError::Unroutable(queue.to_owned())),
@@ -77,7 +77,7 @@ impl Lane for RabbitLane {
         within(
             "declare",
             self.deadline,
-            self.work.queue_declare(queue.into(), options, FieldTable::default()),
+            self.work.queue_declare(short(queue)?, options, FieldTable::default()),
         )
         .await
         .map(drop)
@@ -87,14 +87,14 @@ impl Lane for RabbitLane {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
-        within("declare", self.deadline, self.work.queue_declare(replay.into(), options, arguments)).await?;
+        within("declare", self.deadline, self.work.queue_declare(short(replay)?, options, arguments)).await?;
         for binding in bindings {
             let bind = self.work.queue_bind(
-                replay.into(),
-                binding.exchange.as_str().into(),
-                binding.routing_key.as_str().into(),
+                short(replay)?,
+                short(&binding.exchange)?,
+                short(&binding.routing_key)?,
                 QueueBindOptions::default(),
-                table(binding),
+                table(binding)?,
             );
             within("bind", self.deadline, bind).await?;
         }
@@ -104,10 +104,10 @@ impl Lane for RabbitLane {
     async fn unbind(&self, replay: &str, bindings: &[Binding]) -> Result<(), BrokerError> {
         for binding in bindings {
             let unbind = self.work.queue_unbind(
-                replay.into(),
-                binding.exchange.as_str().into(),
-                binding.routing_key.as_str().into(),
-                table(binding),
+                short(replay)?,
+                short(&binding.exchange)?,
+                short(&binding.routing_key)?,
+                table(binding)?,
             );
             within("unbind", self.deadline, unbind).await?;
         }
@@ -115,7 +115,7 @@ impl Lane for RabbitLane {
     }
 
     async fn delete_queue(&self, queue: &str) -> Result<(), BrokerError> {
-        let delete = self.work.queue_delete(queue.into(), QueueDeleteOptions::default());
+        let delete = self.work.queue_delete(short(queue)?, QueueDeleteOptions::default());
         within("delete", self.deadline, delete).await.map(drop)
     }
 
@@ -149,7 +149,7 @@ impl Lane for RabbitLane {
         let mut at_the_end = FieldTable::default();
         at_the_end.insert("x-stream-offset".into(), AMQPValue::LongString("last".into()));
         let consume =
-            channel.basic_consume(stream.into(), "".into(), BasicConsumeOptions::default(), at_the_end);
+            channel.basic_consume(short(stream)?, "".into(), BasicConsumeOptions::default(), at_the_end);
         Ok(StreamTail::follow(within("consume", self.deadline, consume).await?))
     }
 
@@ -159,7 +159,7 @@ impl Lane for RabbitLane {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<ReplyInbox, BrokerError> {
         let options = BasicConsumeOptions::default();
-        let consume = self.inbox.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consume = self.inbox.basic_consume(short(queue)?, "".into(), options, FieldTable::default());
         let consumer = within("consume", self.deadline, consume).await?;
         Ok(ReplyInbox::collect(self.inbox.clone(), consumer, wake))
     }
@@ -172,7 +172,7 @@ pub(super) async fn consumers(
     deadline: Duration,
 ) -> Result<Option<u32>, BrokerError> {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
+    let declare = channel.queue_declare(short(queue)?, options, FieldTable::default());
     let Ok(declared) = tokio::time::timeout(deadline, declare).await else {
         return Err(BrokerError::Timeout { call: "passive declare", within: deadline });
     };
@@ -185,21 +185,31 @@ pub(super) async fn consumers(
     }
 }
 
-fn table(binding: &Binding) -> FieldTable {
+/// A name as AMQP writes it; a longer one than it can write belongs to nothing that a broker has.
+fn short(name: &str) -> Result<ShortString, BrokerError> {
+    ShortString::try_new(name).map_err(|_| {
+        let bytes = name.len();
+        BrokerError::Precondition(format!(
+            "a name of {bytes} bytes, of at most {NAME_BYTES_MAX}: {name:.40}..."
+        ))
+    })
+}
+
+fn table(binding: &Binding) -> Result<FieldTable, BrokerError> {
     fields(binding.arguments.iter().map(|(name, value)| (name.as_str(), value)))
 }
 
-fn fields<'a>(named: impl Iterator<Item = (&'a str, &'a Value)>) -> FieldTable {
+fn fields<'a>(named: impl Iterator<Item = (&'a str, &'a Value)>) -> Result<FieldTable, BrokerError> {
     let mut table = FieldTable::default();
     for (name, value) in named {
-        table.insert(name.into(), field(value));
+        table.insert(short(name)?, field(value)?);
     }
-    table
+    Ok(table)
 }
 
 /// As the management API's JSON means it: a header that is matched with nothing is matched by whatever has it.
-fn field(value: &Value) -> AMQPValue {
-    match value {
+fn field(value: &Value) -> Result<AMQPValue, BrokerError> {
+    Ok(match value {
         Value::Null => AMQPValue::Void,
         Value::Bool(value) => AMQPValue::Boolean(*value),
         Value::Number(value) => match value.as_i64() {
@@ -207,11 +217,14 @@ fn field(value: &Value) -> AMQPValue {
             None => AMQPValue::Double(value.as_f64().unwrap_or_default()),
         },
         Value::String(value) => AMQPValue::LongString(value.as_str().into()),
-        Value::Array(values) => AMQPValue::FieldArray(values.iter().map(field).collect::<Vec<_>>().into()),
-        Value::Object(named) => {
-            AMQPValue::FieldTable(fields(named.iter().map(|(name, value)| (name.as_str(), value))))
+        Value::Array(values) => {
+            let fields: Result<Vec<AMQPValue>, BrokerError> = values.iter().map(field).collect();
+            AMQPValue::FieldArray(fields?.into())
         }
-    }
+        Value::Object(named) => {
+            AMQPValue::FieldTable(fields(named.iter().map(|(name, value)| (name.as_str(), value)))?)
+        }
+    })
 }
 
 #[cfg(test)]
@@ -238,7 +251,22 @@ mod tests {
                 routing_key: String::new(),
                 arguments: [("x".to_owned(), json.clone())].into(),
             };
-            assert_eq!(table(&binding).inner().get("x"), Some(&amqp), "{json}");
+            assert_eq!(table(&binding).unwrap().inner().get("x"), Some(&amqp), "{json}");
         }
+    }
+
+    #[test]
+    fn a_name_that_amqp_cannot_write_is_an_error() {
+        assert_eq!(short(&"k".repeat(255)).unwrap().as_str().len(), 255);
+        // 128 letters, of two bytes each.
+        let longer = "\u{e9}".repeat(128);
+        let refused = short(&longer).unwrap_err();
+        assert!(matches!(&refused, BrokerError::Precondition(why) if why.contains("256 bytes")), "{refused}");
+        let binding = Binding {
+            exchange: "shop".to_owned(),
+            routing_key: String::new(),
+            arguments: [("x".to_owned(), json!([{ longer: true }]))].into(),
+        };
+        assert!(table(&binding).is_err());
     }
 }
