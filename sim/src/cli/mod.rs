@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use ms2m_app::seeded_bug;
 use signal_hook::{consts::SIGINT, flag};
 
 use self::{determinism::DeterminismArgs, mutants::MutantsArgs, shape::Shape};
@@ -34,7 +35,7 @@ use crate::{
 /// Migrations in a simulated world, deterministic by their plan.
 ///
 /// Exit codes: 0 everything held, 1 a safety invariant broke, 3 a liveness invariant broke, 4 a run crashed or hung,
-/// 5 a rare path was never reached, 130 a sweep was interrupted and all had held until then, 2 the command makes no sense.
+/// 5 a rare path was never reached, 130 a sweep was interrupted and all had held until then (or was interrupted twice), 2 the command makes no sense.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim")]
 struct Cli {
@@ -147,6 +148,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// The program.
 pub fn main() -> ExitCode {
     let task = Cli::parse().task;
+    if let Some(problem) = seeded_bug::not_to_be_had() {
+        eprintln!("error: {problem}");
+        return ExitCode::from(2);
+    }
     // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
     reexec_without_aslr();
     let result = match task.reproduced_with() {
@@ -208,6 +213,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
     let plan = args.shape.plan()?;
+    can_be_written(args.report.as_deref())?;
     let verdict = run(plan.clone(), if args.untraced { Tracing::Off } else { Tracing::On });
     if let Some(file) = &args.report {
         write(file, &html(&verdict, &plan, &args.shape.command())?)?;
@@ -233,6 +239,11 @@ fn run_one(args: &RunArgs) -> anyhow::Result<u8> {
     .code())
 }
 
+/// Before it takes an hour to have something to write.
+fn can_be_written(report: Option<&Path>) -> anyhow::Result<()> {
+    report.map_or(Ok(()), |file| write(file, ""))
+}
+
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }
@@ -242,6 +253,8 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     if args.bless && args.part != Part::ALL {
         bail!("only the whole matrix can be blessed: leave out --part {}", args.part);
     }
+    can_be_written(args.report.as_deref())?;
+    let expected = if args.bless { None } else { Some(committed(&args.expected)?) };
     let pool = Pool::new(args.jobs.map(usize::from));
     let kinds = if args.kind.is_empty() { FaultKind::all() } else { args.kind.clone() };
     let matrix = Matrix::run(&Child::this_program()?, &kinds, args.part, &scratch, pool);
@@ -257,19 +270,25 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     for cell in &broken {
         println!("BROKEN {cell}");
     }
-    if args.bless && broken.is_empty() {
-        write(&args.expected, &table)?;
-        return Ok(0);
-    }
-    let expected = std::fs::read_to_string(&args.expected)
-        .with_context(|| format!("{}: `cargo sim matrix --bless` writes it", args.expected.display()))?;
-    let expected = Matrix::parse(&expected).with_context(|| args.expected.display().to_string())?;
+    let Some(expected) = expected else {
+        if broken.is_empty() {
+            write(&args.expected, &table)?;
+        }
+        return Ok(u8::from(!broken.is_empty()));
+    };
     let differs = matrix.differences(&expected);
     for cell in &differs {
         println!("NOT EXPECTED {cell}");
     }
     println!("{} cells, {} broken, {} not as expected", matrix.len(), broken.len(), differs.len());
     Ok(u8::from(!broken.is_empty() || !differs.is_empty()))
+}
+
+/// The table that is expected.
+fn committed(file: &Path) -> anyhow::Result<Matrix> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{}: `cargo sim matrix --bless` writes it", file.display()))?;
+    Matrix::parse(&text).with_context(|| file.display().to_string())
 }
 
 fn matrix_command(args: &MatrixArgs) -> String {
@@ -282,7 +301,7 @@ fn shrink(file: &Path) -> anyhow::Result<u8> {
     let plan = Plan::load(file)?;
     let smaller = file.with_extension("min.json");
     let child = Child::this_program()?;
-    let scratch = file.with_extension("try.json");
+    let scratch = std::env::temp_dir().join(format!("ms2m-shrink-{}.json", std::process::id()));
     let shrunk = Shrink::run(|plan| child.saved(plan, &scratch, 0), &plan, |what| println!("{what}"));
     let _ = std::fs::remove_file(&scratch);
     let shrunk = shrunk?;
@@ -310,6 +329,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         failures: args.failures.clone(),
         interrupt: Arc::default(),
     };
+    can_be_written(args.report.as_deref())?;
     // The first Ctrl-C asks for an end, the second makes one.
     flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), sweep.interrupt.clone())?;
     flag::register(SIGINT, sweep.interrupt.clone())?;

@@ -17,7 +17,7 @@ const ACT: &str = "act-";
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no fault: {problem}; write kind@step, such as crash-operator@Replaying or \
-         partition:operator-broker@write-12+200ms#0~5s; `cargo sim faults` lists kinds and steps"
+         partition:operator-broker@write-12+200ms#0~5s, in this order; `cargo sim faults` lists kinds and steps"
 )]
 pub struct NoFault {
     text: String,
@@ -102,7 +102,7 @@ impl fmt::Display for Moment {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.kind, self.at)?;
-        if self.lasts_ms > 0 && self.lasts_ms != self.kind.usual_ms() {
+        if self.lasts_ms != self.kind.usual_ms() {
             write!(f, "~{}ms", self.lasts_ms)?;
         }
         Ok(())
@@ -162,8 +162,10 @@ mod tests {
         for kind in FaultKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
             for step in [Step::Write(7), Step::Act(7)] {
-                let fault = Fault::new(kind, step);
-                assert_eq!(fault.to_string().parse(), Ok(fault));
+                let usual = Fault::new(kind, step);
+                for fault in [Fault { lasts_ms: 0, ..usual.clone() }, usual] {
+                    assert_eq!(fault.to_string().parse(), Ok(fault));
+                }
             }
         }
         for step in Step::all() {

@@ -91,6 +91,14 @@ fn remarks(out: &mut String, verdict: &Verdict, style: Style) {
             workload.excuse.map(|excuse| format!(" · excused: {excuse}")).unwrap_or_default(),
         );
     }
+    let (struck, in_vain) = (verdict.struck, verdict.in_vain);
+    let never = verdict.faults.len().saturating_sub(struck + in_vain);
+    if in_vain + never > 0 {
+        let _ = writeln!(
+            out,
+            "  faults      {struck} struck · {in_vain} met nothing · {never} whose step never came"
+        );
+    }
     if let Some(excuse) = verdict.excuse {
         let _ = writeln!(
             out,

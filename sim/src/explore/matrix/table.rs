@@ -18,7 +18,7 @@ pub struct NoMatrix {
 
 const HEAD: &str = "\
 What becomes of a migration when a fault strikes at a step: C completed, R rolled back, F failed, D deleted before it began,
-- there is nothing to strike, · the step is not passed. Written by `cargo sim matrix --bless`.
+- there is nothing to strike, or nothing met it, · the step is not passed. Written by `cargo sim matrix --bless`.
 ";
 /// How the lines begin that say which columns follow the steps.
 const THEN: &str = "  then";
@@ -83,6 +83,10 @@ impl Matrix {
                 matrix.read_row(line)
             };
             read.ok_or_else(|| NoMatrix { line: index + 1, text: line.to_owned() })?;
+        }
+        if matrix.rows.is_empty() {
+            let text = text.lines().next().unwrap_or_default().to_owned();
+            return Err(NoMatrix { line: 1, text });
         }
         Ok(matrix)
     }
