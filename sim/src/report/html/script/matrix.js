@@ -2,7 +2,7 @@
 {
   const LETTERS = [
     ["C", "completed", "letter-C"], ["R", "rolled back", "letter-R"], ["F", "failed", "letter-F"], ["D", "deleted before it began", "letter-none"],
-    ["!", "an invariant broke", "letter-broken"], ["-", "there is nothing to strike", "letter-none"],
+    ["!", "an invariant broke", "letter-broken"], ["-", "nothing to strike, or nothing met it", "letter-none"],
     ["·", "the step is not passed", "letter-none"],
   ];
   const classOf = (letter) => LETTERS.find(([known]) => known === letter)?.[2] ?? "";
