@@ -388,3 +388,23 @@ fn an_output_whose_name_amqp_cannot_write_is_a_dead_letter() {
     assert_eq!(why, "its output's routing key has 256 bytes, and AMQP knows 255 at most");
     assert_eq!(dead.id, Some(MessageId { producer: "p".to_owned(), seq: 1 }));
 }
+
+/// Nothing is acked, and nothing else begun, before the broker has taken it.
+#[test]
+fn an_output_that_the_broker_refuses_is_published_again() {
+    let mut ram = Ram::<u64>::fresh(None);
+    begin(&mut ram);
+    run(&mut ram);
+    ram.delivered(message(Origin::Primary, 2, "p", 1));
+    assert!(matches!(ram.next_step(&Echo), Some(Step::Work(_))));
+    ram.done(&Echo, &Step::Work(Duration::ZERO), StepResult::Done);
+    let publish = ram.next_step(&Echo).unwrap();
+    assert!(matches!(publish, Step::Publish(_)), "{publish:?}");
+    for _ in 0..3 {
+        ram.done(&Echo, &publish, StepResult::Refused);
+        assert_eq!(ram.next_step(&Echo).as_ref(), Some(&publish));
+    }
+    ram.done(&Echo, &publish, StepResult::Done);
+    assert_eq!(ram.next_step(&Echo), Some(Step::Ack(Origin::Primary, 2)));
+    assert_eq!(ram.stats().emitted, 1);
+}
