@@ -24,7 +24,8 @@ pub(super) fn report(name: &str, arguments: &[&str]) -> PathBuf {
         .args(arguments)
         .arg("--report")
         .arg(&file)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        // Where its tables are.
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stdout(std::process::Stdio::null())
         .status()
         .unwrap();
