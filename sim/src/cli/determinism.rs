@@ -16,7 +16,7 @@ use crate::explore::{Child, Comparison, Pool, compare_twice};
 #[derive(Args)]
 pub(super) struct DeterminismArgs {
     /// Seeds, such as `0..10`; the end is not included
-    #[arg(long, value_parser = seeds)]
+    #[arg(long, value_parser = seeds, conflicts_with = "seed")]
     seeds: Range<u64>,
     #[command(flatten)]
     shape: Shape,

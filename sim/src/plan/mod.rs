@@ -71,6 +71,9 @@ impl Plan {
     /// What makes no sense in it.
     pub fn check(&self) -> Result<(), String> {
         self.scenario.check()?;
+        if let Some(fault) = self.faults.iter().find(|fault| fault.lasts_ms > 0 && !fault.kind.lasts()) {
+            return Err(format!("fault {fault} happens at an instant: leave out how long it lasts"));
+        }
         let workloads = self.scenario.workloads.len();
         match self.faults.iter().find(|fault| fault.at.workload >= workloads) {
             Some(fault) => {
