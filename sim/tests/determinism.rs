@@ -131,6 +131,14 @@ fn a_panic_goes_on_in_the_caller() {
 }
 
 #[test]
+fn a_panic_that_was_caught_is_one_all_the_same() {
+    let caught = || drop(panic::catch_unwind(|| panic!("a bug of a part that goes on")));
+    let outcome = panic::catch_unwind(|| run(1, caught));
+    let message = *outcome.unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(message, "something panicked, and went on");
+}
+
+#[test]
 fn the_trace_has_simulated_time_and_a_stable_hash() {
     let lines = run(1, || {
         let mut sim = sim_builder(1).build();

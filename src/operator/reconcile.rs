@@ -1,7 +1,8 @@
 //! One migration's turn: look, decide, write down, ack, act, and take in what became of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use kube::{ResourceExt as _, runtime::controller::Action};
 
 use ms2m_app::seeded_bug::{self, SeededBug};
@@ -39,17 +40,30 @@ pub(super) enum ReconcileError {
     /// Another operator may work: this one decides nothing more.
     #[error("the Lease was not renewed in time")]
     NotElected,
+    /// A bug of the operator; the log has its place.
+    #[error("the operator panicked: please report the lines of the log before this one")]
+    Panicked,
 }
 
 fn when(doing: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
     move |error| ReconcileError::Object { doing, error }
 }
 
-/// Takes one migration as far as it goes now.
+/// Takes one migration as far as it goes now. A panic on the way is that migration's error: kube would end the operator, and
+/// with it every other migration, as often as it is started.
 pub(super) async fn reconcile(
     cached: Arc<StatefulMigration>,
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
+    caught(take_turn(cached, context)).await
+}
+
+/// Whatever a turn leaves half done can be seen in the status and in the world, by which the next one goes.
+async fn caught<T>(turn: impl Future<Output = Result<T, ReconcileError>>) -> Result<T, ReconcileError> {
+    AssertUnwindSafe(turn).catch_unwind().await.unwrap_or(Err(ReconcileError::Panicked))
+}
+
+async fn take_turn(cached: Arc<StatefulMigration>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     // Another operator goes on with it.
     let Some(_place) = context.places.take().await else { return Ok(Action::await_change()) };
     let migration = MigrationRef::of(&cached);
@@ -221,4 +235,15 @@ enum Written {
     Yes,
     Conflict,
     Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_error_of_the_one_migration() {
+        let ended = caught(async { if true { panic!("a bug") } else { Ok(()) } }).await;
+        assert!(matches!(ended, Err(ReconcileError::Panicked)));
+    }
 }

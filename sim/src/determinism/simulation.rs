@@ -2,7 +2,7 @@ use std::{
     cell::{Cell, RefCell},
     mem, panic,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -19,6 +19,7 @@ pub(super) struct Simulation {
     trace: Mutex<Vec<String>>,
     guests: Guests,
     quiet: AtomicBool,
+    panicked: AtomicBool,
     leaves_no_trace: AtomicBool,
 }
 
@@ -83,14 +84,16 @@ impl Simulation {
 }
 
 /// Runs `body` on a thread of its own, on which randomness, time and waiting are functions of `seed`, and returns
-/// what it returns. A panic of `body` goes on in the caller.
+/// what it returns. A panic of `body` goes on in the caller, and one that something in it caught is one all the same.
 ///
 /// Build and run a [`turmoil::Sim`] in `body`, with [`sim_builder`](crate::network::sim_builder), and let it go
 /// before `body` ends. Client threads that are left then are ended before `run` returns.
 pub fn run<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'static) -> T {
     let simulated = move || {
-        let _thread = SimulationThread::enter(seed);
-        body()
+        let thread = SimulationThread::enter(seed);
+        let value = body();
+        assert!(!thread.0.panicked.load(Ordering::SeqCst), "something panicked, and went on");
+        value
     };
     let thread = thread::Builder::new().name(format!("sim-{seed}")).stack_size(STACK_BYTES).spawn(simulated);
     match thread.expect("the operating system starts no thread").join() {
@@ -102,8 +105,23 @@ pub fn run<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'stat
 /// This thread's part in a run, for as long as it lives.
 struct SimulationThread(Arc<Simulation>);
 
+/// Whoever catches a panic, as the operator does, hides it from the run; so it is noted where it begins.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if let Some(simulation) = Simulation::current() {
+                simulation.panicked.store(true, Ordering::SeqCst);
+            }
+            told(panic);
+        }));
+    });
+}
+
 impl SimulationThread {
     fn enter(seed: u64) -> Self {
+        note_panics();
         processor::stay_on_one();
         let simulation = Arc::new(Simulation::default());
         virtual_clock::start();
