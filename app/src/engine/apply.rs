@@ -67,15 +67,16 @@ impl<S: Clone + Default> Ram<S> {
     }
 
     fn unsequenced<H: Handler<State = S>>(&mut self, handler: &H, arrival: Arrival, id: String) {
-        self.count_read(&arrival, self.unsequenced.contains(&id));
-        let key = MessageId { producer: id.clone(), seq: 0 };
-        if self.unsequenced.contains(&id) {
+        let is_known = self.unsequenced.contains(&id);
+        self.count_read(&arrival, is_known);
+        self.unsequenced.came(&id, arrival.origin);
+        let key = MessageId { producer: id, seq: 0 };
+        if is_known {
             self.known(arrival, &key);
             return;
         }
         let message = message(&arrival, key);
         let result = handler.apply(&mut self.state, &message);
-        self.unsequenced.insert(id);
         self.applied(arrival, &message, result);
     }
 

@@ -14,6 +14,7 @@ mod intake;
 mod ram;
 mod step;
 mod target;
+mod unsequenced;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Arrival, Publication};
+use super::{Arrival, Publication, unsequenced::Unsequenced};
 use crate::{
     Ledger, Message,
     contract::{Command, MessageId, MissingMessages},
@@ -14,7 +14,7 @@ pub struct Ram<S> {
     /// Which messages `state` contains.
     pub(crate) ledger: Ledger,
     /// Identities of contained messages that carry no sequence.
-    pub(crate) unsequenced: BTreeSet<String>,
+    pub(crate) unsequenced: Unsequenced,
     /// UID of the pod that this RAM owns the queue as; none in a process that has not connected yet.
     pub(crate) owner_uid: Option<String>,
     /// UID of the pod that it was in at the last connect.
