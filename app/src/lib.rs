@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod amqp_name;
 mod consumer;
 pub mod contract;
 pub mod engine;
@@ -23,6 +24,7 @@ mod publisher;
 #[doc(hidden)]
 pub mod seeded_bug;
 
+pub use amqp_name::{OverlongName, amqp_name};
 pub use consumer::{Consumer, ConsumerConfig, RamCell};
 pub use handler::{Handler, Malformed, Message, Output};
 pub use identity::{DEFAULT_POD_UID_FILE, ENV_POD_UID_FILE, IdentityFile, IdentitySource};

@@ -9,6 +9,7 @@ use lapin::{
 };
 
 use crate::{
+    OverlongName, amqp_name,
     contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId},
     io::{Dial, Entropy},
     patience::confirmed,
@@ -61,6 +62,8 @@ enum Failure {
     Timeout,
     #[error("the broker refused the message")]
     Nacked,
+    #[error(transparent)]
+    Overlong(#[from] OverlongName),
 }
 
 impl Publisher {
@@ -83,9 +86,12 @@ impl Publisher {
 
     /// Publishes, and returns when the broker has confirmed, however long that takes.
     ///
+    /// An error when the exchange, the routing key or the name of a header is longer than AMQP can write it: nothing was
+    /// published, and the sequence is not used.
+    ///
     /// When the future is dropped before, the message may or may not have been published, and its sequence is used for
     /// the next one: then use a new publisher.
-    pub async fn publish(&mut self, routing_key: &str, body: &[u8]) -> Published {
+    pub async fn publish(&mut self, routing_key: &str, body: &[u8]) -> Result<Published, OverlongName> {
         #[cfg_attr(not(feature = "seeded-bugs"), allow(unused_mut))]
         let mut id = MessageId { producer: self.producer.clone(), seq: self.seq + 1 };
         let mut attempts = 0;
@@ -94,8 +100,9 @@ impl Publisher {
             match self.attempt(&id, routing_key, body).await {
                 Ok(()) => {
                     self.seq = id.seq;
-                    return Published { id, attempts };
+                    return Ok(Published { id, attempts });
                 }
+                Err(Failure::Overlong(error)) => return Err(error),
                 Err(error) => {
                     tracing::info!(producer = id.producer, seq = id.seq, %error, "publishing again");
                     self.line = None;
@@ -109,21 +116,21 @@ impl Publisher {
     }
 
     async fn attempt(&mut self, id: &MessageId, routing_key: &str, body: &[u8]) -> Result<(), Failure> {
-        if self.line.is_none() {
-            self.line = Some(self.connect().await?);
-        }
-        let Some((connection, channel)) = &self.line else { return Err(Failure::Timeout) };
         let mut headers = FieldTable::default();
         for (name, value) in &self.headers {
-            headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
+            headers.insert(amqp_name(name)?, AMQPValue::LongString(value.as_str().into()));
         }
         headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(id.producer.as_str().into()));
         headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(i64::try_from(id.seq).unwrap_or(i64::MAX)));
         let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
-        let exchange = self.config.exchange.as_str().into();
+        let (exchange, routing_key) = (amqp_name(&self.config.exchange)?, amqp_name(routing_key)?);
+        if self.line.is_none() {
+            self.line = Some(self.connect().await?);
+        }
+        let Some((connection, channel)) = &self.line else { return Err(Failure::Timeout) };
         let publish = async {
             channel
-                .basic_publish(exchange, routing_key.into(), BasicPublishOptions::default(), body, properties)
+                .basic_publish(exchange, routing_key, BasicPublishOptions::default(), body, properties)
                 .await?
                 .await
         };

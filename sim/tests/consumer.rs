@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use lapin::{
     BasicProperties, Channel, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 use ms2m_app::{
@@ -33,6 +33,10 @@ const POD: &str = "pod-1";
 /// Virtual time within which everything must have happened.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Numbers from here on are told to [`AUDIT`].
+const LARGE: u64 = 1_000;
+const AUDIT: &str = "audit";
+
 /// Keeps what it applied, in order; understands numbers only.
 struct Numbers;
 
@@ -41,8 +45,13 @@ impl Handler for Numbers {
 
     fn apply(&self, state: &mut Vec<u64>, message: &Message) -> Result<Option<Output>, Malformed> {
         let text = std::str::from_utf8(&message.body).map_err(|error| Malformed(error.to_string()))?;
-        state.push(text.parse().map_err(|_| Malformed(format!("{text:?} is no number")))?);
-        Ok(None)
+        let number = text.parse().map_err(|_| Malformed(format!("{text:?} is no number")))?;
+        state.push(number);
+        Ok((number >= LARGE).then(|| Output {
+            exchange: AUDIT.to_owned(),
+            routing_key: "large".to_owned(),
+            body: message.body.clone(),
+        }))
     }
 
     fn cost(&self, _: &Message) -> Duration {
@@ -264,6 +273,41 @@ fn a_connection_that_breaks_costs_no_message_and_no_order() {
         world.until_applied(&(1..=60).collect::<Vec<_>>()).await;
         let stats = world.ram.snapshot().stats();
         assert_eq!(stats.connections, 4, "three of them broke: {stats:?}");
+        Ok(())
+    });
+}
+
+/// Whoever connects again gives back what was delivered ahead, and a broker counts how often.
+#[test]
+fn an_output_whose_exchange_is_missing_waits_for_it_on_the_same_connection() {
+    beside_a_consumer(async |world, channel| {
+        number(&channel, 1, &LARGE.to_string()).await;
+        number(&channel, 2, "2").await;
+        world.until("the first is applied", |world| world.ram.look(|ram| *ram.state() == [LARGE])).await;
+        // It is published again four times a second.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(*world.ram.snapshot().state(), [LARGE], "its output is not confirmed");
+        world.broker.provide(AUDIT, "topic", "audited", "#");
+        world.until_applied(&[LARGE, 2]).await;
+        assert_eq!(world.ready("audited"), 1);
+        assert_eq!(world.ram.snapshot().stats().connections, 1);
+        Ok(())
+    });
+}
+
+/// Of another kind than the service would declare it: that is whoever declared it's matter.
+#[test]
+fn a_dead_letter_queue_that_is_there_is_taken_as_it_is() {
+    beside_a_consumer(async |world, channel| {
+        let of_another_kind = headers([("x-queue-type", AMQPValue::LongString("quorum".into()))]);
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let queue = dead_letter_queue(QUEUE);
+        channel.queue_declare(queue.as_str().into(), options, of_another_kind).await?;
+        number(&channel, 1, "one").await;
+        number(&channel, 2, "2").await;
+        world.until_applied(&[2]).await;
+        assert_eq!(world.ready(&queue), 1);
+        assert_eq!(world.ram.snapshot().stats().connections, 1);
         Ok(())
     });
 }

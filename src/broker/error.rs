@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use ms2m_app::OverlongName;
+
 /// Why a broker did not do what it was asked; each variant is something else to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -36,6 +38,12 @@ pub enum BrokerError {
     /// A message cannot be written.
     #[error("a message cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
+}
+
+impl From<OverlongName> for BrokerError {
+    fn from(error: OverlongName) -> Self {
+        Self::Precondition(error.to_string())
+    }
 }
 
 impl BrokerError {

@@ -3,7 +3,7 @@
 //! ```text
 //!   Broker    one shared connection, rebuilt when it breaks; facts about queues
 //!   Lane      one channel per migration: what breaks on it breaks nobody else's
-//!   tail      where the replay queue ends
+//!   tail      where the replay queue ends, read on a connection of its own
 //!   inbox     the replies that wait for their effect to be recorded
 //!   preflight what of a queue's facts speaks against mirroring it (pure)
 //! ```

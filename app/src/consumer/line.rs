@@ -16,25 +16,19 @@ use lapin::{
 use super::{ConsumerConfig, RamCell, parse};
 use crate::seeded_bug::{self, SeededBug};
 use crate::{
-    contract::{
-        HEADER_PRODUCER, HEADER_SEQ, MessageId, NAME_BYTES_MAX, Reply, control_queue, dead_letter_queue,
-        replies_queue,
-    },
-    engine::{Origin, Publication, Step, StepResult},
+    OverlongName, amqp_name,
+    contract::{Reply, control_queue, replies_queue},
+    engine::{Origin, Step, StepResult},
     io::Dial,
     patience::confirmed,
 };
 
 /// How long the broker may take for one call.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long to wait before a message that the broker did not take is published again.
-const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 /// How long the broker may take to close a connection that is given up.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How many messages of `R` are delivered ahead.
 const REPLAY_PREFETCH: u16 = 256;
-/// Header of a dead letter: why it is one.
-const HEADER_ERROR: &str = "x-ms2m-error";
 
 /// Why a connection is given up.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +49,8 @@ pub(super) enum LineError {
     #[error("a message cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
     /// A name is longer than AMQP can write it.
-    #[error("a name of {0} bytes, of at most {NAME_BYTES_MAX}: {1:.40}...")]
-    Overlong(usize, String),
+    #[error(transparent)]
+    Overlong(#[from] OverlongName),
     /// Nobody says which pod this is.
     #[error("{0}")]
     Identity(io::Error),
@@ -67,20 +61,24 @@ pub(super) enum LineError {
 
 /// A connection and its channels.
 pub(super) struct Line {
-    connection: Connection,
-    queue: String,
+    pub(super) connection: Connection,
+    pub(super) queue: String,
     prefetch: u16,
-    /// Publishing, and the control queue.
+    /// Replies, and the control queue.
     out: Channel,
+    /// What the service says; opened when it says something.
+    pub(super) outputs: Option<Channel>,
     control_queue: String,
     flush_token: String,
     control: Option<lapin::Consumer>,
     primary: Option<(Channel, lapin::Consumer)>,
     replay: Option<(Channel, lapin::Consumer)>,
-    dead_letters_declared: bool,
 }
 
-async fn within<T>(what: &'static str, call: impl Future<Output = lapin::Result<T>>) -> Result<T, LineError> {
+pub(super) async fn within<T>(
+    what: &'static str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LineError> {
     match tokio::time::timeout(DEADLINE, call).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(LineError::Timeout(what)),
@@ -102,12 +100,12 @@ impl Line {
             queue: config.queue.clone(),
             prefetch: config.prefetch,
             out,
+            outputs: None,
             control_queue: String::new(),
             flush_token: String::new(),
             control: None,
             primary: None,
             replay: None,
-            dead_letters_declared: false,
         })
     }
 
@@ -128,17 +126,15 @@ impl Line {
     pub(super) async fn open_control(&mut self, pod_uid: &str, flush_token: String) -> Result<(), LineError> {
         self.control_queue = control_queue(pod_uid);
         self.flush_token = flush_token;
-        self.declare(&self.control_queue).await?;
+        declare(&self.out, &self.control_queue).await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
-        let consume =
-            self.out.basic_consume(short(&self.control_queue)?, "".into(), options, FieldTable::default());
+        let consume = self.out.basic_consume(
+            amqp_name(&self.control_queue)?,
+            "".into(),
+            options,
+            FieldTable::default(),
+        );
         self.control = Some(within("consume the control queue", consume).await?);
-        Ok(())
-    }
-
-    async fn declare(&self, queue: &str) -> Result<(), LineError> {
-        let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        within("declare", self.out.queue_declare(short(queue)?, options, FieldTable::default())).await?;
         Ok(())
     }
 
@@ -165,7 +161,7 @@ impl Line {
                     Some(token) if token == *flush_token => ram.lock().control_was_read(tag),
                     // Left over from a connection that died before it read it.
                     Some(_) => ram.lock().ack_control(tag),
-                    None => ram.lock().commanded(tag, parse::command(&delivery)),
+                    None => ram.lock().commanded(tag, parse::command(&delivery.data)),
                 }
             }
             delivery = next(primary.as_mut().map(|(_, consumer)| consumer)) => match delivery {
@@ -204,15 +200,7 @@ impl Line {
                 }
                 Ok(StepResult::Done)
             }
-            Step::Publish(publication) => match self.publish(publication).await {
-                // Whoever connects again gives back what it has prefetched, and a broker counts how often: after some times it
-                // takes those messages away.
-                Err(LineError::Nacked) => {
-                    tokio::time::sleep(REFUSED_PAUSE).await;
-                    Ok(StepResult::Refused)
-                }
-                published => published,
-            },
+            Step::Publish(publication) => self.publish(publication).await,
             Step::Ack(origin, tag) => self.ack(*origin, *tag).await,
             Step::Exit(_) => Ok(StepResult::Done),
         }
@@ -220,14 +208,16 @@ impl Line {
 
     async fn flush_control(&self) -> Result<StepResult, LineError> {
         let headers = table([(parse::HEADER_FLUSH, AMQPValue::LongString(self.flush_token.as_str().into()))]);
-        self.send("", &self.control_queue, &[], BasicProperties::default().with_headers(headers)).await
+        self.send(&self.out, "", &self.control_queue, &[], BasicProperties::default().with_headers(headers))
+            .await
     }
 
     async fn open_primary(&mut self) -> Result<StepResult, LineError> {
         let channel = within("open a channel", self.connection.create_channel()).await?;
         within("qos", channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
-        let consume = channel.basic_consume(short(&self.queue)?, "".into(), options, FieldTable::default());
+        let consume =
+            channel.basic_consume(amqp_name(&self.queue)?, "".into(), options, FieldTable::default());
         match within("consume", consume).await {
             Ok(consumer) => {
                 self.primary = Some((channel, consumer));
@@ -259,7 +249,7 @@ impl Line {
         let offset = if seeded_bug::is(SeededBug::ReplayFromEnd) { "next" } else { "first" };
         let from_start = table([("x-stream-offset", AMQPValue::LongString(offset.into()))]);
         let consume =
-            channel.basic_consume(short(queue)?, "".into(), BasicConsumeOptions::default(), from_start);
+            channel.basic_consume(amqp_name(queue)?, "".into(), BasicConsumeOptions::default(), from_start);
         match within("consume", consume).await {
             Ok(consumer) => {
                 self.replay = Some((channel, consumer));
@@ -283,46 +273,13 @@ impl Line {
 
     async fn reply(&self, reply: &Reply) -> Result<StepResult, LineError> {
         let body = serde_json::to_vec(reply)?;
-        self.send("", &replies_queue(&reply.migration), &body, BasicProperties::default()).await
-    }
-
-    async fn publish(&mut self, publication: &Publication) -> Result<StepResult, LineError> {
-        let (mut headers, mut properties) = (FieldTable::default(), BasicProperties::default());
-        match &publication.id {
-            // It has no sequence, and was known by this alone.
-            Some(MessageId { producer, seq: 0 }) => {
-                properties = properties.with_message_id(short(producer)?);
-            }
-            Some(MessageId { producer, seq }) => {
-                let seq = i64::try_from(*seq).unwrap_or(i64::MAX);
-                headers.insert(HEADER_PRODUCER.into(), AMQPValue::LongString(producer.as_str().into()));
-                headers.insert(HEADER_SEQ.into(), AMQPValue::LongLongInt(seq));
-            }
-            None => {}
-        }
-        let Publication { exchange, routing_key, body, .. } = publication;
-        let Some(why) = &publication.dead_letter else {
-            return self.send(exchange, routing_key, body, properties.with_headers(headers)).await;
-        };
-        headers.insert(HEADER_ERROR.into(), AMQPValue::LongString(why.as_str().into()));
-        let queue = dead_letter_queue(&self.queue);
-        if !self.dead_letters_declared {
-            self.declare(&queue).await?;
-            self.dead_letters_declared = true;
-        }
-        match self.send("", &queue, body, properties.with_headers(headers)).await? {
-            StepResult::Done => Ok(StepResult::Done),
-            // It was deleted since: it is declared again, and nothing is acked before.
-            _ => {
-                self.dead_letters_declared = false;
-                Err(LineError::Nacked)
-            }
-        }
+        self.send(&self.out, "", &replies_queue(&reply.migration), &body, BasicProperties::default()).await
     }
 
     /// Publishes persistently, and waits for the confirm.
-    async fn send(
+    pub(super) async fn send(
         &self,
+        channel: &Channel,
         exchange: &str,
         key: &str,
         body: &[u8],
@@ -331,9 +288,9 @@ impl Line {
         let options = BasicPublishOptions { mandatory: exchange.is_empty(), ..Default::default() };
         let properties =
             properties.with_delivery_mode(2).with_content_type(ShortString::from("application/json"));
-        let (to, key) = (short(exchange)?, short(key)?);
+        let (to, key) = (amqp_name(exchange)?, amqp_name(key)?);
         let publish = async {
-            let confirm = self.out.basic_publish(to, key, options, body, properties).await?;
+            let confirm = channel.basic_publish(to, key, options, body, properties).await?;
             if seeded_bug::is(SeededBug::FireAndForget) && !exchange.is_empty() {
                 return Ok(Confirmation::Ack(None));
             }
@@ -348,9 +305,13 @@ impl Line {
     }
 }
 
-/// A name as AMQP writes it.
-fn short(name: &str) -> Result<ShortString, LineError> {
-    ShortString::try_new(name).map_err(|_| LineError::Overlong(name.len(), name.to_owned()))
+/// Declares a classic queue. The type is said, because a virtual host may have another one for queues of which nothing is said,
+/// such as quorum, which gives a `STOP` that waits for its `RESUME` only so many times to whoever connects again.
+pub(super) async fn declare(channel: &Channel, queue: &str) -> Result<(), LineError> {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    let classic = table([("x-queue-type", AMQPValue::LongString("classic".into()))]);
+    within("declare", channel.queue_declare(amqp_name(queue)?, options, classic)).await?;
+    Ok(())
 }
 
 async fn next(consumer: Option<&mut lapin::Consumer>) -> Option<lapin::Result<Delivery>> {

@@ -1,6 +1,7 @@
 //! The shell around the engine: one AMQP connection at a time, and the steps that the engine asks for.
 
 mod line;
+mod outputs;
 mod parse;
 mod ram_cell;
 

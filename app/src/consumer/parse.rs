@@ -53,11 +53,7 @@ fn marker(body: &[u8]) -> Option<Marker> {
 }
 
 /// A control message; `None` when it cannot be parsed, or is about queues that no broker can have.
-pub(super) fn command(delivery: &Delivery) -> Option<Command> {
-    command_of(&delivery.data)
-}
-
-fn command_of(body: &[u8]) -> Option<Command> {
+pub(super) fn command(body: &[u8]) -> Option<Command> {
     let command: Command = serde_json::from_slice(body).ok()?;
     let is_name = match &command.body {
         CommandBody::StartReplay { replay_queue, .. } => replay_queue.len() <= NAME_BYTES_MAX,
@@ -106,7 +102,7 @@ mod tests {
     use super::*;
     use crate::contract::CONTRACT_VERSION;
 
-    fn command(migration: String, body: CommandBody) -> Vec<u8> {
+    fn written(migration: String, body: CommandBody) -> Vec<u8> {
         let command = Command { version: CONTRACT_VERSION, migration, epoch: 1, body };
         serde_json::to_vec(&command).unwrap()
     }
@@ -115,8 +111,8 @@ mod tests {
     fn what_is_about_a_queue_that_no_broker_can_have_is_malformed() {
         let longest = NAME_BYTES_MAX - replies_queue("").len();
         for (bytes, is_understood) in [(longest, true), (longest + 1, false)] {
-            let probe = command("m".repeat(bytes), CommandBody::Probe);
-            assert_eq!(command_of(&probe).is_some(), is_understood, "{bytes}");
+            let probe = written("m".repeat(bytes), CommandBody::Probe);
+            assert_eq!(command(&probe).is_some(), is_understood, "{bytes}");
             let end = Marker::End {
                 version: CONTRACT_VERSION,
                 migration: "m".repeat(bytes),
@@ -129,8 +125,8 @@ mod tests {
         }
         for (bytes, is_understood) in [(NAME_BYTES_MAX, true), (NAME_BYTES_MAX + 1, false)] {
             let body = CommandBody::StartReplay { session: "s".to_owned(), replay_queue: "r".repeat(bytes) };
-            let start = command("m".to_owned(), body);
-            assert_eq!(command_of(&start).is_some(), is_understood, "{bytes}");
+            let start = written("m".to_owned(), body);
+            assert_eq!(command(&start).is_some(), is_understood, "{bytes}");
         }
     }
 }

@@ -79,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     };
     let record = SharedRecord::default();
-    run_traffic(config, dial, Arc::new(OsEntropy), record.clone(), stop).await;
+    run_traffic(config, dial, Arc::new(OsEntropy), record.clone(), stop).await?;
     let record = record.snapshot();
     let file = arguments.record;
     std::fs::write(&file, serde_json::to_vec(&record)?).with_context(|| file.display().to_string())?;

@@ -5,9 +5,12 @@ mod record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::future::try_join_all;
 use lapin::uri::AMQPUri;
-use ms2m_app::io::{Dial, Entropy};
+use ms2m_app::{
+    OverlongName,
+    io::{Dial, Entropy},
+};
 use tokio::sync::watch;
 
 pub use self::{
@@ -74,13 +77,15 @@ const SLOWEST: Duration = Duration::from_secs(1_000_000);
 
 /// Runs all producers until `stop` or until the configuration says so. When it returns, no message is under way: each
 /// producer waits for the confirm of its last one, however long that takes.
+///
+/// An error when a name in the configuration is longer than AMQP can write it.
 pub async fn run_traffic(
     config: TrafficConfig,
     dial: Arc<dyn Dial>,
     entropy: Arc<dyn Entropy>,
     record: SharedRecord,
     stop: impl Future<Output = ()>,
-) {
+) -> Result<(), OverlongName> {
     let (stopping, stopped) = watch::channel(false);
     let producers = (0..config.producers).map(|index| {
         run_producer(config.clone(), index, dial.clone(), entropy.clone(), record.clone(), stopped.clone())
@@ -91,15 +96,15 @@ pub async fn run_traffic(
             Until::Stopped | Until::Messages(_) => std::future::pending().await,
         }
     };
-    let mut producers = std::pin::pin!(join_all(producers));
+    let mut producers = std::pin::pin!(try_join_all(producers));
     tokio::select! {
-        _ = &mut producers => return,
+        ended = &mut producers => return ended.map(drop),
         () = stop => {}
         () = elapsed => {}
     }
     // Nobody receives only when all have finished.
     let _ = stopping.send(true);
-    producers.await;
+    producers.await.map(drop)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ms2m_app::{
-    Publisher, PublisherConfig,
+    OverlongName, Publisher, PublisherConfig,
     contract::MessageId,
     io::{Dial, Entropy},
 };
@@ -13,7 +13,7 @@ use super::{SharedRecord, TrafficConfig};
 const ID_RANDOM_CHARACTERS: usize = 12;
 
 /// Runs producer `index` of the traffic until `stopped` holds true or its share is published. Returns when the last
-/// message is confirmed, however long that takes.
+/// message is confirmed, however long that takes. An error when it cannot be published anywhere.
 pub async fn run_producer(
     config: TrafficConfig,
     index: u32,
@@ -21,7 +21,7 @@ pub async fn run_producer(
     entropy: Arc<dyn Entropy>,
     record: SharedRecord,
     mut stopped: watch::Receiver<bool>,
-) {
+) -> Result<(), OverlongName> {
     // Unique to this incarnation, and readable in a report.
     let producer: String = entropy.token().chars().take(ID_RANDOM_CHARACTERS).collect();
     let producer = format!("p{index}-{producer}");
@@ -40,16 +40,17 @@ pub async fn run_producer(
         tokio::select! {
             biased;
             // The sender is gone with whoever could have stopped it: that is a stop, too.
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
             _ = ticks.tick() => {}
         }
         let key = keys.next().map_or("", String::as_str);
         let value = value_of(index, seq);
         record.sending(&MessageId { producer: producer.clone(), seq }, value);
         let body = format!(r#"{{"value":{value}}}{padding}"#);
-        let done = publisher.publish(key, body.as_bytes()).await;
+        let done = publisher.publish(key, body.as_bytes()).await?;
         record.confirmed(&done.id, value, done.attempts);
     }
+    Ok(())
 }
 
 /// The value of a message: different from its neighbours', and the same whenever it is asked for.

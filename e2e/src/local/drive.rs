@@ -9,7 +9,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use ms2m::api::{Phase, StatefulMigration, StatefulMigrationStatus};
-use ms2m_app::io::OsEntropy;
+use ms2m_app::{OverlongName, io::OsEntropy};
 use ms2m_counter::{
     StateView,
     traffic::{SharedRecord, TrafficConfig, Until, run_traffic},
@@ -80,7 +80,7 @@ impl<'a> Drive<'a> {
         let operator = self.watch_silence(&operator).await?;
         // Nobody listens any more when the traffic ended by itself, which it does not.
         let _ = stop.send(());
-        traffic.await?;
+        traffic.await??;
         self.note(Lane::Traffic, "publishers stop");
         let mut verdict = self.conclude(&first).await?;
         verdict.operator = Some(operator);
@@ -102,7 +102,7 @@ impl<'a> Drive<'a> {
         })
     }
 
-    fn start_traffic(&self) -> anyhow::Result<(oneshot::Sender<()>, JoinHandle<()>)> {
+    fn start_traffic(&self) -> anyhow::Result<(oneshot::Sender<()>, JoinHandle<Result<(), OverlongName>>)> {
         let config = TrafficConfig {
             uri: servers::amqp_url().parse().map_err(anyhow::Error::msg)?,
             exchange: objects::EXCHANGE.to_owned(),
@@ -117,7 +117,7 @@ impl<'a> Drive<'a> {
         let (dial, record) = (self.world.dial.clone(), self.record.clone());
         let traffic = spawn_local(async move {
             let stopped = async move { drop(stopped.await) };
-            run_traffic(config, dial, std::sync::Arc::new(OsEntropy), record, stopped).await;
+            run_traffic(config, dial, std::sync::Arc::new(OsEntropy), record, stopped).await
         });
         Ok((stop, traffic))
     }

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::future::try_join_all;
 use http::{HeaderValue, header::USER_AGENT};
 use lapin::uri::AMQPUri;
 use ms2m::{api::FIELD_MANAGER, kubernetes::client, operator::leadership::LEASE};
@@ -267,7 +267,7 @@ impl Cluster {
                     let entropy = Arc::new(ms2m_app::io::OsEntropy);
                     run_traffic(config, Arc::new(SimDial), entropy, record, stopped)
                 });
-                join_all(traffic).await;
+                try_join_all(traffic).await?;
                 finished.send_replace(true);
                 Ok(())
             }

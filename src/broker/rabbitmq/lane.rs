@@ -7,10 +7,11 @@ use lapin::{
         BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueBindOptions,
         QueueDeclareOptions, QueueDeleteOptions,
     },
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{AMQPValue, FieldTable},
 };
 use ms2m_app::{
-    contract::{Command, HEADER_CONTROL, Marker, NAME_BYTES_MAX, control_queue},
+    amqp_name,
+    contract::{Command, HEADER_CONTROL, Marker, control_queue},
     seeded_bug::{self, SeededBug},
 };
 use serde_json::Value;
@@ -52,7 +53,7 @@ impl RabbitLane {
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
             .with_headers(headers);
-        let to = short(queue)?;
+        let to = amqp_name(queue)?;
         let publish =
             async { self.work.basic_publish("".into(), to, options, &body, properties).await?.await };
         match within("confirm a publish", self.deadline, publish).await? {
@@ -77,7 +78,7 @@ impl Lane for RabbitLane {
         within(
             "declare",
             self.deadline,
-            self.work.queue_declare(short(queue)?, options, FieldTable::default()),
+            self.work.queue_declare(amqp_name(queue)?, options, of_type("classic")),
         )
         .await
         .map(drop)
@@ -85,14 +86,13 @@ impl Lane for RabbitLane {
 
     async fn mirror(&self, replay: &str, bindings: &[Binding]) -> Result<(), BrokerError> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
-        within("declare", self.deadline, self.work.queue_declare(short(replay)?, options, arguments)).await?;
+        let declare = self.work.queue_declare(amqp_name(replay)?, options, of_type("stream"));
+        within("declare", self.deadline, declare).await?;
         for binding in bindings {
             let bind = self.work.queue_bind(
-                short(replay)?,
-                short(&binding.exchange)?,
-                short(&binding.routing_key)?,
+                amqp_name(replay)?,
+                amqp_name(&binding.exchange)?,
+                amqp_name(&binding.routing_key)?,
                 QueueBindOptions::default(),
                 table(binding)?,
             );
@@ -104,9 +104,9 @@ impl Lane for RabbitLane {
     async fn unbind(&self, replay: &str, bindings: &[Binding]) -> Result<(), BrokerError> {
         for binding in bindings {
             let unbind = self.work.queue_unbind(
-                short(replay)?,
-                short(&binding.exchange)?,
-                short(&binding.routing_key)?,
+                amqp_name(replay)?,
+                amqp_name(&binding.exchange)?,
+                amqp_name(&binding.routing_key)?,
                 table(binding)?,
             );
             within("unbind", self.deadline, unbind).await?;
@@ -115,7 +115,7 @@ impl Lane for RabbitLane {
     }
 
     async fn delete_queue(&self, queue: &str) -> Result<(), BrokerError> {
-        let delete = self.work.queue_delete(short(queue)?, QueueDeleteOptions::default());
+        let delete = self.work.queue_delete(amqp_name(queue)?, QueueDeleteOptions::default());
         within("delete", self.deadline, delete).await.map(drop)
     }
 
@@ -143,14 +143,15 @@ impl Lane for RabbitLane {
     }
 
     async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError> {
-        // Of its own: it is refused when the stream is not there, which closes the channel.
-        let channel = self.link.channel().await?;
+        // Of its own: it reads what others wrote, and the client ends a connection on a message that it cannot read.
+        let connection = self.link.connect().await?;
+        let channel = within("open a channel", self.deadline, connection.create_channel()).await?;
         within("qos", self.deadline, channel.basic_qos(TAIL_PREFETCH, BasicQosOptions::default())).await?;
         let mut at_the_end = FieldTable::default();
         at_the_end.insert("x-stream-offset".into(), AMQPValue::LongString("last".into()));
         let consume =
-            channel.basic_consume(short(stream)?, "".into(), BasicConsumeOptions::default(), at_the_end);
-        Ok(StreamTail::follow(within("consume", self.deadline, consume).await?))
+            channel.basic_consume(amqp_name(stream)?, "".into(), BasicConsumeOptions::default(), at_the_end);
+        Ok(StreamTail::follow(connection, within("consume", self.deadline, consume).await?))
     }
 
     async fn replies(
@@ -159,10 +160,17 @@ impl Lane for RabbitLane {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<ReplyInbox, BrokerError> {
         let options = BasicConsumeOptions::default();
-        let consume = self.inbox.basic_consume(short(queue)?, "".into(), options, FieldTable::default());
+        let consume = self.inbox.basic_consume(amqp_name(queue)?, "".into(), options, FieldTable::default());
         let consumer = within("consume", self.deadline, consume).await?;
         Ok(ReplyInbox::collect(self.inbox.clone(), consumer, wake))
     }
+}
+
+/// Said of every queue, because a virtual host may have a type of its own for those of which nothing is said.
+fn of_type(queue_type: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(queue_type.into()));
+    arguments
 }
 
 /// How many consume a queue, by a passive declare; the channel is closed when there is none.
@@ -172,7 +180,7 @@ pub(super) async fn consumers(
     deadline: Duration,
 ) -> Result<Option<u32>, BrokerError> {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let declare = channel.queue_declare(short(queue)?, options, FieldTable::default());
+    let declare = channel.queue_declare(amqp_name(queue)?, options, FieldTable::default());
     let Ok(declared) = tokio::time::timeout(deadline, declare).await else {
         return Err(BrokerError::Timeout { call: "passive declare", within: deadline });
     };
@@ -185,16 +193,6 @@ pub(super) async fn consumers(
     }
 }
 
-/// A name as AMQP writes it; a longer one than it can write belongs to nothing that a broker has.
-fn short(name: &str) -> Result<ShortString, BrokerError> {
-    ShortString::try_new(name).map_err(|_| {
-        let bytes = name.len();
-        BrokerError::Precondition(format!(
-            "a name of {bytes} bytes, of at most {NAME_BYTES_MAX}: {name:.40}..."
-        ))
-    })
-}
-
 fn table(binding: &Binding) -> Result<FieldTable, BrokerError> {
     fields(binding.arguments.iter().map(|(name, value)| (name.as_str(), value)))
 }
@@ -202,7 +200,7 @@ fn table(binding: &Binding) -> Result<FieldTable, BrokerError> {
 fn fields<'a>(named: impl Iterator<Item = (&'a str, &'a Value)>) -> Result<FieldTable, BrokerError> {
     let mut table = FieldTable::default();
     for (name, value) in named {
-        table.insert(short(name)?, field(value)?);
+        table.insert(amqp_name(name)?, field(value)?);
     }
     Ok(table)
 }
@@ -257,16 +255,14 @@ mod tests {
 
     #[test]
     fn a_name_that_amqp_cannot_write_is_an_error() {
-        assert_eq!(short(&"k".repeat(255)).unwrap().as_str().len(), 255);
         // 128 letters, of two bytes each.
         let longer = "\u{e9}".repeat(128);
-        let refused = short(&longer).unwrap_err();
-        assert!(matches!(&refused, BrokerError::Precondition(why) if why.contains("256 bytes")), "{refused}");
         let binding = Binding {
             exchange: "shop".to_owned(),
             routing_key: String::new(),
             arguments: [("x".to_owned(), json!([{ longer: true }]))].into(),
         };
-        assert!(table(&binding).is_err());
+        let refused = table(&binding).unwrap_err();
+        assert!(matches!(&refused, BrokerError::Precondition(why) if why.contains("256 bytes")), "{refused}");
     }
 }

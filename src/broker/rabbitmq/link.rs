@@ -40,11 +40,15 @@ impl Link {
         if let Some(connection) = slot.as_ref().filter(|connection| connection.status().connected()) {
             return within("open a channel", self.deadline, connection.create_channel()).await;
         }
-        let properties = ConnectionProperties::default().with_connection_name("ms2m-operator".into());
-        let connect = self.dial.connect_amqp(self.uri.clone(), properties);
-        let connection = within("connect", self.deadline, connect).await?;
+        let connection = self.connect().await?;
         let channel = within("open a channel", self.deadline, connection.create_channel()).await?;
         *slot = Some(connection);
         Ok(channel)
+    }
+
+    /// A connection that nobody else has.
+    pub(super) async fn connect(&self) -> Result<Connection, BrokerError> {
+        let properties = ConnectionProperties::default().with_connection_name("ms2m-operator".into());
+        within("connect", self.deadline, self.dial.connect_amqp(self.uri.clone(), properties)).await
     }
 }
