@@ -1,9 +1,9 @@
 //! What the protocol needs of a broker, and RabbitMQ.
 //!
 //! ```text
-//!   Broker    one shared connection, rebuilt when it breaks; facts about queues
+//!   Broker    two shared connections, rebuilt when they break; facts about queues
 //!   Lane      one channel per migration: what breaks on it breaks nobody else's
-//!   tail      where the replay queue ends, read on a connection of its own
+//!   tail      where the replay queue ends, read on the second connection
 //!   inbox     the replies that wait for their effect to be recorded
 //!   preflight what of a queue's facts speaks against mirroring it (pure)
 //! ```

@@ -32,8 +32,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl StreamTail {
-    /// Follows `consumer`, which was opened at the stream's last message, and keeps its connection as long.
-    pub(super) fn follow(connection: lapin::Connection, mut consumer: lapin::Consumer) -> Self {
+    /// Follows `consumer`, which was opened at the stream's last message.
+    pub(super) fn follow(mut consumer: lapin::Consumer) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let theirs = shared.clone();
         let follower = tokio::spawn(async move {
@@ -56,7 +56,6 @@ impl StreamTail {
                 next = consumer.next().await;
             }
             lock(&theirs).broken = true;
-            drop(connection);
         });
         Self { shared, follower }
     }

@@ -68,6 +68,21 @@ pub(super) async fn a_queue_that_is_not_there_has_no_facts(rig: &Rig) {
     assert_eq!(findings.first().map(|finding| finding.reason), Some(preflight::QUEUE_NOT_FOUND));
 }
 
+/// Each closes a channel, and a client that gives the numbers of channels out in turn has used all of them at the end.
+pub(super) async fn thousands_of_questions_for_a_queue_that_is_not_there_leave_a_channel_for_others(
+    rig: &Rig,
+) {
+    let (broker, absent) = (rig.adapter(), rig.name("absent"));
+    let lane = broker.lane().await.unwrap();
+    // RabbitMQ allows 2,047 channels on a connection where nobody says otherwise.
+    for asked in 0..2_100 {
+        assert!(lane.consumers(&absent).await.unwrap().is_none(), "{asked}");
+    }
+    let (lane, replies) = (broker.lane().await.unwrap(), rig.name("replies"));
+    lane.declare_replies(&replies).await.unwrap();
+    lane.delete_queue(&replies).await.unwrap();
+}
+
 pub(super) async fn a_queue_of_the_default_exchange_is_refused(rig: &Rig) {
     let (_connection, channel) = rig.channel().await;
     let queue = rig.queue(&channel, "q").await;

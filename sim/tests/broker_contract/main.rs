@@ -191,6 +191,7 @@ contract! {
         a_queue_with_an_exclusive_consumer_passes_the_checks,
         a_queue_with_an_awkward_name_is_found,
         a_queue_that_is_not_there_has_no_facts,
+        thousands_of_questions_for_a_queue_that_is_not_there_leave_a_channel_for_others,
         a_queue_of_the_default_exchange_is_refused,
         a_mirror_may_be_made_twice,
         a_queue_may_be_deleted_twice,

@@ -32,6 +32,7 @@ const TAIL_PREFETCH: u16 = 256;
 /// its own.
 pub(super) struct RabbitLane {
     link: Arc<Link>,
+    tails: Arc<Link>,
     work: Channel,
     probe: Mutex<Channel>,
     inbox: Channel,
@@ -39,12 +40,12 @@ pub(super) struct RabbitLane {
 }
 
 impl RabbitLane {
-    pub(super) async fn open(link: Arc<Link>) -> Result<Self, BrokerError> {
+    pub(super) async fn open(link: Arc<Link>, tails: Arc<Link>) -> Result<Self, BrokerError> {
         let deadline = link.deadline;
         let [work, probe, inbox] = [link.channel().await?, link.channel().await?, link.channel().await?];
         within("select confirms", deadline, work.confirm_select(ConfirmSelectOptions::default())).await?;
         within("qos", deadline, inbox.basic_qos(INBOX_PREFETCH, BasicQosOptions::default())).await?;
-        Ok(Self { link, work, probe: Mutex::new(probe), inbox, deadline })
+        Ok(Self { link, tails, work, probe: Mutex::new(probe), inbox, deadline })
     }
 
     async fn publish(&self, queue: &str, body: Vec<u8>, headers: FieldTable) -> Result<(), BrokerError> {
@@ -143,15 +144,14 @@ impl Lane for RabbitLane {
     }
 
     async fn tail(&self, stream: &str) -> Result<StreamTail, BrokerError> {
-        // Of its own: it reads what others wrote, and the client ends a connection on a message that it cannot read.
-        let connection = self.link.connect().await?;
-        let channel = within("open a channel", self.deadline, connection.create_channel()).await?;
+        // Of its own: it is refused when the stream is not there, which closes the channel.
+        let channel = self.tails.channel().await?;
         within("qos", self.deadline, channel.basic_qos(TAIL_PREFETCH, BasicQosOptions::default())).await?;
         let mut at_the_end = FieldTable::default();
         at_the_end.insert("x-stream-offset".into(), AMQPValue::LongString("last".into()));
         let consume =
             channel.basic_consume(amqp_name(stream)?, "".into(), BasicConsumeOptions::default(), at_the_end);
-        Ok(StreamTail::follow(connection, within("consume", self.deadline, consume).await?))
+        Ok(StreamTail::follow(within("consume", self.deadline, consume).await?))
     }
 
     async fn replies(

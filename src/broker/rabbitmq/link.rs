@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::{seeded::SharedChannel, within};
 use crate::broker::BrokerError;
 
-/// The one connection that all lanes share: made when it is needed, and again when it broke.
+/// A connection that all lanes share: made when it is needed, and again when it broke.
 pub(super) struct Link {
     uri: AMQPUri,
     dial: Arc<dyn Dial>,
@@ -38,17 +38,19 @@ impl Link {
     async fn open(&self) -> Result<Channel, BrokerError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = slot.as_ref().filter(|connection| connection.status().connected()) {
-            return within("open a channel", self.deadline, connection.create_channel()).await;
+            match within("open a channel", self.deadline, connection.create_channel()).await {
+                Ok(channel) => return Ok(channel),
+                Err(error @ BrokerError::Timeout { .. }) => return Err(error),
+                // The client gives the numbers of channels out in turn, and refuses one whose channel the broker closed, as it does
+                // when asked for a queue that is not there: with what was said then.
+                Err(error) => tracing::debug!(%error, "the connection has no channel left; another is made"),
+            }
         }
-        let connection = self.connect().await?;
+        let properties = ConnectionProperties::default().with_connection_name("ms2m-operator".into());
+        let connect = self.dial.connect_amqp(self.uri.clone(), properties);
+        let connection = within("connect", self.deadline, connect).await?;
         let channel = within("open a channel", self.deadline, connection.create_channel()).await?;
         *slot = Some(connection);
         Ok(channel)
-    }
-
-    /// A connection that nobody else has.
-    pub(super) async fn connect(&self) -> Result<Connection, BrokerError> {
-        let properties = ConnectionProperties::default().with_connection_name("ms2m-operator".into());
-        within("connect", self.deadline, self.dial.connect_amqp(self.uri.clone(), properties)).await
     }
 }

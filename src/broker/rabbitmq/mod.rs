@@ -20,6 +20,8 @@ pub use self::url::{InvalidUrl, ManagementUrl, parse_amqp_url};
 /// A RabbitMQ broker.
 pub struct RabbitMq {
     link: Arc<Link>,
+    /// For what others wrote: the client ends a connection on a message that it cannot read.
+    tails: Arc<Link>,
     management: Option<Management>,
 }
 
@@ -33,7 +35,8 @@ impl RabbitMq {
     ) -> Self {
         let vhost = uri.vhost.clone();
         let management = management.map(|url| Management::new(url, vhost, dial.clone(), deadline));
-        Self { link: Arc::new(Link::new(uri, dial, deadline)), management }
+        let link = Link::new(uri.clone(), dial.clone(), deadline);
+        Self { link: Arc::new(link), tails: Arc::new(Link::new(uri, dial, deadline)), management }
     }
 }
 
@@ -57,7 +60,7 @@ impl Broker for RabbitMq {
     }
 
     async fn lane(&self) -> Result<Arc<dyn Lane>, BrokerError> {
-        Ok(Arc::new(RabbitLane::open(self.link.clone()).await?))
+        Ok(Arc::new(RabbitLane::open(self.link.clone(), self.tails.clone()).await?))
     }
 }
 
