@@ -12,7 +12,7 @@ use crate::{
     OverlongName, amqp_name,
     contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId},
     io::{Dial, Entropy},
-    patience::confirmed,
+    patience::answered,
 };
 
 /// How long the broker may take for one call; a publish that is not confirmed by then is sent again.
@@ -134,7 +134,7 @@ impl Publisher {
                 .await?
                 .await
         };
-        match confirmed(connection, DEADLINE, publish).await.ok_or(Failure::Timeout)?? {
+        match answered(connection, DEADLINE, publish).await.ok_or(Failure::Timeout)?? {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Failure::Nacked),
         }

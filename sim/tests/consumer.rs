@@ -295,7 +295,7 @@ fn an_output_whose_exchange_is_missing_waits_for_it_on_the_same_connection() {
     });
 }
 
-/// Of another kind than the service would declare it: that is whoever declared it's matter.
+/// Of another kind than the service would declare: that is the declarer's business.
 #[test]
 fn a_dead_letter_queue_that_is_there_is_taken_as_it_is() {
     beside_a_consumer(async |world, channel| {

@@ -20,7 +20,7 @@ use crate::{
     contract::{Reply, control_queue, replies_queue},
     engine::{Origin, Step, StepResult},
     io::Dial,
-    patience::confirmed,
+    patience::answered,
 };
 
 /// How long the broker may take for one call.
@@ -66,8 +66,10 @@ pub(super) struct Line {
     prefetch: u16,
     /// Replies, and the control queue.
     out: Channel,
-    /// What the service says; opened when it says something.
-    pub(super) outputs: Option<Channel>,
+    /// What the service says.
+    pub(super) outputs: Channel,
+    /// How often in a row the broker did not take it.
+    pub(super) refusals: u32,
     control_queue: String,
     flush_token: String,
     control: Option<lapin::Consumer>,
@@ -75,14 +77,28 @@ pub(super) struct Line {
     replay: Option<(Channel, lapin::Consumer)>,
 }
 
-pub(super) async fn within<T>(
-    what: &'static str,
-    call: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, LineError> {
+async fn within<T>(what: &'static str, call: impl Future<Output = lapin::Result<T>>) -> Result<T, LineError> {
     match tokio::time::timeout(DEADLINE, call).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(LineError::Timeout(what)),
     }
+}
+
+/// The same where the broker may have an alarm meanwhile.
+async fn patiently<T>(
+    connection: &Connection,
+    what: &'static str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LineError> {
+    Ok(answered(connection, DEADLINE, call).await.ok_or(LineError::Timeout(what))??)
+}
+
+/// A channel on which publishes are confirmed.
+pub(super) async fn confirming(connection: &Connection) -> Result<Channel, LineError> {
+    let channel = patiently(connection, "open a channel", connection.create_channel()).await?;
+    let select = channel.confirm_select(ConfirmSelectOptions::default());
+    patiently(connection, "select confirms", select).await?;
+    Ok(channel)
 }
 
 impl Line {
@@ -93,14 +109,14 @@ impl Line {
     ) -> Result<Self, LineError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = within("connect", dial.connect_amqp(config.uri.clone(), properties)).await?;
-        let out = within("open a channel", connection.create_channel()).await?;
-        within("select confirms", out.confirm_select(ConfirmSelectOptions::default())).await?;
+        let (out, outputs) = tokio::try_join!(confirming(&connection), confirming(&connection))?;
         Ok(Self {
             connection,
             queue: config.queue.clone(),
             prefetch: config.prefetch,
             out,
-            outputs: None,
+            outputs,
+            refusals: 0,
             control_queue: String::new(),
             flush_token: String::new(),
             control: None,
@@ -126,7 +142,10 @@ impl Line {
     pub(super) async fn open_control(&mut self, pod_uid: &str, flush_token: String) -> Result<(), LineError> {
         self.control_queue = control_queue(pod_uid);
         self.flush_token = flush_token;
-        declare(&self.out, &self.control_queue).await?;
+        // A virtual host may have another type for queues of which nothing is said, such as quorum, which gives a `STOP` that
+        // waits for its `RESUME` only so many times to whoever connects again.
+        let classic = table([("x-queue-type", AMQPValue::LongString("classic".into()))]);
+        self.declare(&self.out, &self.control_queue, classic).await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
         let consume = self.out.basic_consume(
             amqp_name(&self.control_queue)?,
@@ -134,8 +153,20 @@ impl Line {
             options,
             FieldTable::default(),
         );
-        self.control = Some(within("consume the control queue", consume).await?);
+        self.control = Some(patiently(&self.connection, "consume the control queue", consume).await?);
         Ok(())
+    }
+
+    /// Declares a durable queue.
+    pub(super) async fn declare(
+        &self,
+        channel: &Channel,
+        queue: &str,
+        arguments: FieldTable,
+    ) -> Result<(), LineError> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let declare = channel.queue_declare(amqp_name(queue)?, options, arguments);
+        patiently(&self.connection, "declare", declare).await.map(drop)
     }
 
     /// Takes in everything that has arrived, without waiting.
@@ -187,7 +218,8 @@ impl Line {
         match step {
             Step::FlushControl => self.flush_control().await,
             Step::AckControl(tag) => {
-                within("ack", self.out.basic_ack(*tag, BasicAckOptions::default())).await?;
+                patiently(&self.connection, "ack", self.out.basic_ack(*tag, BasicAckOptions::default()))
+                    .await?;
                 Ok(StepResult::Done)
             }
             Step::OpenPrimary => self.open_primary().await,
@@ -213,12 +245,13 @@ impl Line {
     }
 
     async fn open_primary(&mut self) -> Result<StepResult, LineError> {
-        let channel = within("open a channel", self.connection.create_channel()).await?;
-        within("qos", channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
+        let channel = patiently(&self.connection, "open a channel", self.connection.create_channel()).await?;
+        patiently(&self.connection, "qos", channel.basic_qos(self.prefetch, BasicQosOptions::default()))
+            .await?;
         let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
         let consume =
             channel.basic_consume(amqp_name(&self.queue)?, "".into(), options, FieldTable::default());
-        match within("consume", consume).await {
+        match patiently(&self.connection, "consume", consume).await {
             Ok(consumer) => {
                 self.primary = Some((channel, consumer));
                 Ok(StepResult::Done)
@@ -238,19 +271,20 @@ impl Line {
 
     async fn close_primary(&mut self) -> Result<StepResult, LineError> {
         if let Some((channel, _)) = self.primary.take() {
-            within("close a channel", channel.close(200, "stopped".into())).await?;
+            patiently(&self.connection, "close a channel", channel.close(200, "stopped".into())).await?;
         }
         Ok(StepResult::Done)
     }
 
     async fn open_replay(&mut self, queue: &str) -> Result<StepResult, LineError> {
-        let channel = within("open a channel", self.connection.create_channel()).await?;
-        within("qos", channel.basic_qos(REPLAY_PREFETCH, BasicQosOptions::default())).await?;
+        let channel = patiently(&self.connection, "open a channel", self.connection.create_channel()).await?;
+        patiently(&self.connection, "qos", channel.basic_qos(REPLAY_PREFETCH, BasicQosOptions::default()))
+            .await?;
         let offset = if seeded_bug::is(SeededBug::ReplayFromEnd) { "next" } else { "first" };
         let from_start = table([("x-stream-offset", AMQPValue::LongString(offset.into()))]);
         let consume =
             channel.basic_consume(amqp_name(queue)?, "".into(), BasicConsumeOptions::default(), from_start);
-        match within("consume", consume).await {
+        match patiently(&self.connection, "consume", consume).await {
             Ok(consumer) => {
                 self.replay = Some((channel, consumer));
                 Ok(StepResult::Done)
@@ -266,7 +300,7 @@ impl Line {
         };
         // Tag 0 would ack everything; it stands for a message that was acked when it was set aside.
         if let Some(channel) = channel.filter(|_| tag > 0) {
-            within("ack", channel.basic_ack(tag, BasicAckOptions::default())).await?;
+            patiently(&self.connection, "ack", channel.basic_ack(tag, BasicAckOptions::default())).await?;
         }
         Ok(StepResult::Done)
     }
@@ -296,22 +330,12 @@ impl Line {
             }
             confirm.await
         };
-        let confirmed = confirmed(&self.connection, DEADLINE, publish).await;
-        match confirmed.ok_or(LineError::Timeout("confirm a publish"))?? {
+        match patiently(&self.connection, "confirm a publish", publish).await? {
             Confirmation::Ack(None) => Ok(StepResult::Done),
             Confirmation::Ack(Some(_)) => Ok(StepResult::Unroutable),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(LineError::Nacked),
         }
     }
-}
-
-/// Declares a classic queue. The type is said, because a virtual host may have another one for queues of which nothing is said,
-/// such as quorum, which gives a `STOP` that waits for its `RESUME` only so many times to whoever connects again.
-pub(super) async fn declare(channel: &Channel, queue: &str) -> Result<(), LineError> {
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    let classic = table([("x-queue-type", AMQPValue::LongString("classic".into()))]);
-    within("declare", channel.queue_declare(amqp_name(queue)?, options, classic)).await?;
-    Ok(())
 }
 
 async fn next(consumer: Option<&mut lapin::Consumer>) -> Option<lapin::Result<Delivery>> {

@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use lapin::{
-    BasicProperties, Channel,
-    options::ConfirmSelectOptions,
+    BasicProperties,
     types::{AMQPValue, FieldTable},
 };
 
-use super::line::{Line, LineError, declare, within};
+use super::line::{Line, LineError, confirming};
 use crate::{
     amqp_name,
     contract::{HEADER_PRODUCER, HEADER_SEQ, MessageId, dead_letter_queue},
     engine::{Publication, StepResult},
 };
 
-/// How long to wait before a message that the broker did not take is published again.
+/// How long to wait before a message that the broker did not take is published again; twice as long each time.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
+/// How often that doubles.
+const DOUBLINGS_MAX: u32 = 4;
 /// Header of a dead letter: why it is one.
 const HEADER_ERROR: &str = "x-ms2m-error";
 
@@ -30,26 +31,28 @@ impl Line {
         let refused = match self.try_to_publish(publication).await {
             Err(error @ LineError::Nacked) => error,
             Err(error @ LineError::Broker(_)) if self.connection.status().connected() => {
-                self.outputs = None;
+                // The client gives each number of a channel out once. After some thousand it has none left, and that is a
+                // reason to connect again.
+                self.outputs = confirming(&self.connection).await?;
                 error
             }
-            published => return published,
+            published => {
+                self.refusals = 0;
+                return published;
+            }
         };
-        tracing::warn!(
-            exchange = publication.exchange,
-            routing_key = publication.routing_key,
-            %refused,
-            "publishing again"
-        );
-        tokio::time::sleep(REFUSED_PAUSE).await;
+        let Publication { exchange, routing_key, dead_letter, .. } = publication;
+        if self.refusals == 0 {
+            let is_dead_letter = dead_letter.is_some();
+            tracing::warn!(exchange, routing_key, is_dead_letter, %refused, "publishing again, until it is taken");
+        }
+        let pause = REFUSED_PAUSE * 2_u32.pow(self.refusals.min(DOUBLINGS_MAX));
+        self.refusals = self.refusals.saturating_add(1);
+        tokio::time::sleep(pause).await;
         Ok(StepResult::Refused)
     }
 
-    async fn try_to_publish(&mut self, publication: &Publication) -> Result<StepResult, LineError> {
-        let channel = match &self.outputs {
-            Some(channel) => channel.clone(),
-            None => self.outputs.insert(self.open_outputs().await?).clone(),
-        };
+    async fn try_to_publish(&self, publication: &Publication) -> Result<StepResult, LineError> {
         let (mut headers, mut properties) = (FieldTable::default(), BasicProperties::default());
         match &publication.id {
             // It has no sequence, and was known by this alone.
@@ -65,31 +68,22 @@ impl Line {
         }
         let Publication { exchange, routing_key, body, .. } = publication;
         let Some(why) = &publication.dead_letter else {
-            return self.send(&channel, exchange, routing_key, body, properties.with_headers(headers)).await;
+            return self
+                .send(&self.outputs, exchange, routing_key, body, properties.with_headers(headers))
+                .await;
         };
         headers.insert(HEADER_ERROR.into(), AMQPValue::LongString(why.as_str().into()));
-        self.put_aside(&channel, body, properties.with_headers(headers)).await
-    }
-
-    async fn open_outputs(&self) -> Result<Channel, LineError> {
-        let channel = within("open a channel", self.connection.create_channel()).await?;
-        within("select confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        Ok(channel)
+        self.put_aside(body, properties.with_headers(headers)).await
     }
 
     /// Puts a dead letter into its queue. That is declared only where there is none: somebody may have one of another kind.
-    async fn put_aside(
-        &self,
-        channel: &Channel,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<StepResult, LineError> {
+    async fn put_aside(&self, body: &[u8], properties: BasicProperties) -> Result<StepResult, LineError> {
         let queue = dead_letter_queue(&self.queue);
-        if self.send(channel, "", &queue, body, properties.clone()).await? == StepResult::Done {
+        if self.send(&self.outputs, "", &queue, body, properties.clone()).await? == StepResult::Done {
             return Ok(StepResult::Done);
         }
-        declare(channel, &queue).await?;
-        match self.send(channel, "", &queue, body, properties).await? {
+        self.declare(&self.outputs, &queue, FieldTable::default()).await?;
+        match self.send(&self.outputs, "", &queue, body, properties).await? {
             StepResult::Done => Ok(StepResult::Done),
             // It was deleted since: nothing is acked before it is there.
             StepResult::Refused | StepResult::Unroutable => Err(LineError::Nacked),

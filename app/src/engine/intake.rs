@@ -79,6 +79,7 @@ impl<S> Ram<S> {
             && target.drained
         {
             target.finished = true;
+            self.unsequenced.replay_is_over();
         }
     }
 

@@ -122,8 +122,9 @@ impl<S> Ram<S> {
     /// `R` is not there. An owner has nothing left to read then.
     pub(super) fn replay_missing(&mut self) {
         let owns = self.role() != Role::Target;
-        if let Some(target) = &mut self.target {
-            target.finished |= owns;
+        if let Some(target) = self.target.as_mut().filter(|_| owns) {
+            target.finished = true;
+            self.unsequenced.replay_is_over();
         }
     }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::try_join_all;
 use lapin::uri::AMQPUri;
 use ms2m_app::{
-    OverlongName,
+    OverlongName, amqp_name,
     io::{Dial, Entropy},
 };
 use tokio::sync::watch;
@@ -78,7 +78,7 @@ const SLOWEST: Duration = Duration::from_secs(1_000_000);
 /// Runs all producers until `stop` or until the configuration says so. When it returns, no message is under way: each
 /// producer waits for the confirm of its last one, however long that takes.
 ///
-/// An error when a name in the configuration is longer than AMQP can write it.
+/// An error, and nothing is published, when a name in the configuration is longer than AMQP can write it.
 pub async fn run_traffic(
     config: TrafficConfig,
     dial: Arc<dyn Dial>,
@@ -86,6 +86,10 @@ pub async fn run_traffic(
     record: SharedRecord,
     stop: impl Future<Output = ()>,
 ) -> Result<(), OverlongName> {
+    let names = config.routing_keys.iter().chain(config.headers.keys()).chain([&config.exchange]);
+    for name in names {
+        amqp_name(name)?;
+    }
     let (stopping, stopped) = watch::channel(false);
     let producers = (0..config.producers).map(|index| {
         run_producer(config.clone(), index, dial.clone(), entropy.clone(), record.clone(), stopped.clone())

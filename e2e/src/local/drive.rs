@@ -24,6 +24,9 @@ use tokio::{
 use super::{Options, cluster::NODES, evidence, objects, servers, world::World};
 use crate::process::{Process, patiently};
 
+/// All publishers, until they are told to stop.
+type Publishing = JoinHandle<Result<(), OverlongName>>;
+
 /// How long the workload may take to start, and to catch up in the end.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the migration may take.
@@ -102,7 +105,7 @@ impl<'a> Drive<'a> {
         })
     }
 
-    fn start_traffic(&self) -> anyhow::Result<(oneshot::Sender<()>, JoinHandle<Result<(), OverlongName>>)> {
+    fn start_traffic(&self) -> anyhow::Result<(oneshot::Sender<()>, Publishing)> {
         let config = TrafficConfig {
             uri: servers::amqp_url().parse().map_err(anyhow::Error::msg)?,
             exchange: objects::EXCHANGE.to_owned(),
