@@ -91,8 +91,11 @@ impl Simulation {
 pub fn run<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'static) -> T {
     let simulated = move || {
         let thread = SimulationThread::enter(seed);
+        let simulation = thread.0.clone();
         let value = body();
-        assert!(!thread.0.panicked.load(Ordering::SeqCst), "something panicked, and went on");
+        // Client threads end with it, and may panic on the way.
+        drop(thread);
+        assert!(!simulation.panicked.load(Ordering::SeqCst), "something panicked, and went on");
         value
     };
     let thread = thread::Builder::new().name(format!("sim-{seed}")).stack_size(STACK_BYTES).spawn(simulated);
