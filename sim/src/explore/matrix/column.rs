@@ -5,9 +5,9 @@ use ms2m::api::Phase;
 use crate::plan::{Fault, FaultKind, Plan, Step};
 
 /// The operator's writes in the matrix' migration, when nothing breaks.
-pub(super) const WRITES: RangeInclusive<u32> = 1..=42;
+pub(super) const WRITES: RangeInclusive<u32> = 1..=41;
 /// Those on its way back, when it is called off at [`CALLED_OFF_AT`] and nothing else breaks.
-pub(super) const WRITES_BACK: RangeInclusive<u32> = 22..=39;
+pub(super) const WRITES_BACK: RangeInclusive<u32> = 21..=38;
 /// Its acts at the broker.
 pub(super) const ACTS: RangeInclusive<u32> = 1..=16;
 /// Those on its way back.
