@@ -156,3 +156,40 @@ async fn within<T>(call: impl Future<Output = lapin::Result<T>>) -> Result<T, Fa
         Err(_) => Err(Failure::Timeout),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::io::{BoxStream, Endpoint, OsEntropy};
+
+    /// Nobody may be asked for anything.
+    struct NoWay;
+
+    #[async_trait]
+    impl Dial for NoWay {
+        async fn connect(&self, endpoint: &Endpoint) -> std::io::Result<BoxStream> {
+            panic!("{endpoint:?}")
+        }
+
+        async fn connect_amqp(&self, _: AMQPUri, _: ConnectionProperties) -> lapin::Result<Connection> {
+            panic!("a connection is asked for")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_amqp_cannot_write_is_an_error_before_anybody_is_asked() {
+        let overlong = "k".repeat(256);
+        for (exchange, key, header) in
+            [(overlong.as_str(), "k", "h"), ("e", overlong.as_str(), "h"), ("e", "k", overlong.as_str())]
+        {
+            let config =
+                PublisherConfig { uri: AMQPUri::default(), exchange: exchange.to_owned(), durable: None };
+            let headers = [(header.to_owned(), String::new())].into();
+            let mut publisher = Publisher::new(config, Arc::new(NoWay), &OsEntropy).with_headers(headers);
+            assert!(publisher.publish(key, b"").await.is_err());
+            assert_eq!(publisher.seq, 0);
+        }
+    }
+}

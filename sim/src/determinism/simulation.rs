@@ -108,6 +108,19 @@ pub fn run<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'stat
 /// This thread's part in a run, for as long as it lives.
 struct SimulationThread(Arc<Simulation>);
 
+impl SimulationThread {
+    fn enter(seed: u64) -> Self {
+        note_panics();
+        processor::stay_on_one();
+        let simulation = Arc::new(Simulation::default());
+        virtual_clock::start();
+        simulation.join();
+        draw_what_is_drawn_once();
+        random::seed(seed);
+        Self(simulation)
+    }
+}
+
 /// Whoever catches a panic, as the operator does, hides it from the run; so it is noted where it begins.
 fn note_panics() {
     static ONCE: Once = Once::new();
@@ -120,19 +133,6 @@ fn note_panics() {
             told(panic);
         }));
     });
-}
-
-impl SimulationThread {
-    fn enter(seed: u64) -> Self {
-        note_panics();
-        processor::stay_on_one();
-        let simulation = Arc::new(Simulation::default());
-        virtual_clock::start();
-        simulation.join();
-        draw_what_is_drawn_once();
-        random::seed(seed);
-        Self(simulation)
-    }
 }
 
 /// Lets crates that keep a random value for the whole process draw it now, always the same one.

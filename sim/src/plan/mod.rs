@@ -106,3 +106,18 @@ impl From<Scenario> for Plan {
         Self { scenario, faults: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_at_an_instant_has_no_duration() {
+        for kind in FaultKind::all() {
+            let lasting = Fault { lasts_ms: 1, ..Fault::new(kind, Step::Asked) };
+            let checked = Plan::calm(1).with(lasting).check();
+            assert_eq!(checked.is_ok(), kind.lasts(), "{checked:?}");
+            assert_eq!(Plan::calm(1).with(Fault::new(kind, Step::Asked)).check(), Ok(()), "{kind}");
+        }
+    }
+}
