@@ -7,6 +7,7 @@ pub mod cli;
 pub mod determinism;
 pub mod explore;
 pub mod kubelet;
+pub mod nested_cargo;
 pub mod network;
 pub mod plan;
 pub mod registry;

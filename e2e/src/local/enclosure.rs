@@ -2,16 +2,15 @@
 //! removes the little that namespaces do not.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs,
+    env, fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use ms2m_sim::nested_cargo::nested_cargo;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Options, control_plane::ControlPlane, remains::Belongings, servers};
@@ -65,18 +64,9 @@ fn build_programs() -> anyhow::Result<PathBuf> {
     let here = env::current_exe()?.parent().context("this program is in a folder")?.to_owned();
     if let Some(cargo) = env::var_os("CARGO") {
         let release = here.file_name().is_some_and(|name| name == "release");
-        let mut build = Command::new(cargo);
+        let mut build = nested_cargo(cargo);
         build.args(["build", "--quiet", "--bin", "ms2m", "--bin", "counter"]);
         build.args(release.then_some("--release"));
-        // What `cargo run` tells this program of its package would be news to build scripts, and rebuild everything.
-        let of_package = |(name, _): &(OsString, OsString)| {
-            ["CARGO_PKG_", "CARGO_MANIFEST_"]
-                .iter()
-                .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
-        };
-        for (name, _) in env::vars_os().filter(of_package) {
-            build.env_remove(name);
-        }
         if !build.status().context("cannot run cargo")?.success() {
             bail!("the operator and the counter could not be built");
         }

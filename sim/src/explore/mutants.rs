@@ -1,9 +1,10 @@
-use std::{fmt, path::PathBuf, process::Command};
+use std::{fmt, path::PathBuf};
 
 use indicatif::ProgressBar;
 use ms2m_app::seeded_bug::SeededBug;
 
 use super::{Class, Outcome, Pool};
+use crate::nested_cargo::nested_cargo;
 
 /// The second build of this program.
 const PROGRAM: &str = "ms2m-sim-seeded";
@@ -35,8 +36,10 @@ pub struct Catch {
 /// Builds the program into which bugs can be seeded; returns where it is.
 pub fn build_seeded() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--locked", "--release", "--package", "ms2m-sim", "--features", "seeded-bugs"];
-    let built = Command::new(cargo).args(arguments).args(["--bin", PROGRAM]).status();
+    // By the program, not by the package: so what the bugs are none of is shared with the build without them.
+    let arguments =
+        ["build", "--locked", "--release", "--features", "ms2m-sim/seeded-bugs", "--bin", PROGRAM];
+    let built = nested_cargo(cargo).args(arguments).status();
     match built {
         Ok(status) if status.success() => {}
         Ok(status) => return Err(format!("the build with seeded bugs ended with {status}")),
