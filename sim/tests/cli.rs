@@ -47,6 +47,7 @@ fn what_makes_no_sense_ends_with_2_and_a_way_out() {
         (&["mutants", "--only", "Nothing"], "app/src/seeded_bug.rs lists them"),
         (&["mutants", "--plans", "nowhere"], "the plans that are kept are in sim/corpus"),
         (&["check-determinism", "--seeds", "1"], "written like 0..10"),
+        (&["check-determinism", "--seed", "3", "--seeds", "0..2"], "cannot be used with"),
         (&["dance"], "--help"),
     ] {
         let (code, _, complaint) = said(arguments);
