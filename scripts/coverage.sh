@@ -58,7 +58,7 @@ WRAPPER
 chmod +x "$wrapper"
 
 # Build scripts are programs, too, and would leave their counts where they run.
-LLVM_PROFILE_FILE="$out/coverage/build.profraw" RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --release --package ms2m-sim --bin ms2m-sim
+LLVM_PROFILE_FILE="$out/coverage/build.profraw" RUSTC_WORKSPACE_WRAPPER="$wrapper" cargo build --locked --quiet --release --bin ms2m-sim
 # Out of the way of the next build.
 sim="$out/coverage/ms2m-sim"
 mv "$out/release/ms2m-sim" "$sim"

@@ -20,7 +20,8 @@ tools="$(cd "$tools" && pwd)"
 export PATH="$tools/bin:$PATH"
 
 if [ "$(cargo fuzz --version 2>/dev/null || true)" != "cargo-fuzz $version" ]; then
-  CARGO_TARGET_DIR="$tools/build" cargo install --quiet --locked --root "$tools" --version "$version" cargo-fuzz
+  # It only builds and starts others: how fast it is itself is nothing.
+  CARGO_TARGET_DIR="$tools/build" cargo install --quiet --debug --locked --root "$tools" --version "$version" cargo-fuzz
   rm -rf "$tools/build"
 fi
 
