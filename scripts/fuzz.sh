@@ -28,8 +28,7 @@ fi
 # The instrumentation is behind unstable flags of the compiler, which is a stable one. The sanitizers would need a standard
 # library built for them; without unsafe code there is little for them to find.
 export RUSTC_BOOTSTRAP=1
-# More than one unit: our own profile links nothing across them, and one keeps a single processor busy for minutes.
-options=(--sanitizer none --codegen-units 16 --target-dir "$out/fuzz")
+options=(--sanitizer none --target-dir "$out/fuzz")
 for target in "${targets[@]}"; do
   learned="$out/fuzz/corpus/$target"
   mkdir -p "$learned"
