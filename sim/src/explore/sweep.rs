@@ -19,6 +19,8 @@ use crate::{determinism::wall_clock, plan::Plan, world::STRUCK_BY};
 const ENOUGH_RUNS: u64 = 2_000;
 /// Exit code of a sweep that does not.
 const NEVER_REACHED: u8 = 5;
+/// So many of the paths that a shorter sweep never reached are named.
+const NAMED: usize = 12;
 /// Exit code of one that somebody ended before it was through: what a shell says of a program that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
 
@@ -218,7 +220,8 @@ impl Swept {
 }
 
 impl Swept {
-    /// What was reached, and what was not. In a short sweep most kinds of faults never struck, and are not named.
+    /// What was reached, and what was not. In a short sweep most kinds of faults never struck, and are not named, and of the paths
+    /// only some are.
     fn render_reached(&self, out: &mut String, points: &BTreeSet<String>) {
         let is_kind = |point: &&str| point.starts_with(STRUCK_BY);
         let (kinds, mut missed): (Vec<&str>, Vec<&str>) = self.missed(points).into_iter().partition(is_kind);
@@ -230,11 +233,16 @@ impl Swept {
             paths - missed.len(),
             all_kinds - kinds.len()
         );
+        let mut unnamed = 0;
         if self.runs >= ENOUGH_RUNS {
             missed.extend(kinds);
+        } else {
+            unnamed = missed.len().saturating_sub(NAMED);
+            missed.truncate(NAMED);
         }
         if !missed.is_empty() {
-            let _ = writeln!(out, "  not reached {}", missed.join(" · "));
+            let more = if unnamed > 0 { format!(" · and {unnamed} more") } else { String::new() };
+            let _ = writeln!(out, "  not reached {}{more}", missed.join(" · "));
         }
     }
 }
@@ -331,6 +339,17 @@ mod tests {
         assert!(few.contains("rare paths  1 of 2 reached · 1 of 2 kinds of faults struck"), "{few}");
         assert!(few.contains("not reached never\n"), "{few}");
         assert!(told(ENOUGH_RUNS).contains("not reached never · struck by frost\n"));
+    }
+
+    #[test]
+    fn of_many_paths_that_a_short_sweep_never_reached_some_are_named() {
+        let points: BTreeSet<String> = (10..30).map(|n| format!("path {n}")).collect();
+        let few = swept(9, &[]).render(&points);
+        assert!(
+            few.contains("not reached path 10 · path 11 · ") && few.contains(" · path 21 · and 8 more\n"),
+            "{few}"
+        );
+        assert!(swept(ENOUGH_RUNS, &[]).render(&points).contains(" · path 28 · path 29\n"));
     }
 
     #[test]
