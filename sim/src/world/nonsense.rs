@@ -57,8 +57,12 @@ pub(super) fn letters(
             let (last_epoch, nonce) = (u64::MAX, None);
             ReplyBody::Probed { last_epoch, nonce, owner: true, queue, sequenced: true }
         };
-        let queues = [None, Some(STRANGER), Some(queue)];
-        let queue = queues[usize::try_from(draw % 3).unwrap_or_default()];
+        // The first two are refused for the queue, before anybody looks at the epoch.
+        let queue = match draw % 4 {
+            0 => None,
+            1 => Some(STRANGER),
+            _ => Some(queue),
+        };
         replies.push(reply(migration, &source.uid, probed(queue.map(str::to_owned))));
     }
     let unreadable = [b"no JSON".to_vec(), b"{}".to_vec(), vec![0xff; 16]];
