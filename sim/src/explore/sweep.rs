@@ -19,10 +19,10 @@ use crate::{determinism::wall_clock, plan::Plan, world::STRUCK_BY};
 const ENOUGH_RUNS: u64 = 2_000;
 /// Exit code of a sweep that does not.
 const NEVER_REACHED: u8 = 5;
-/// So many of the paths that a shorter sweep never reached are named.
-const NAMED: usize = 12;
 /// Exit code of one that somebody ended before it was through: what a shell says of a program that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
+/// So many of the paths that a shorter sweep never reached are named.
+const NAMED: usize = 12;
 
 /// Many seeds.
 #[derive(Clone, Debug)]
