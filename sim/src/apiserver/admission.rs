@@ -77,7 +77,7 @@ fn decode(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
     fn as_kind<K: DeserializeOwned + Serialize>(object: &mut Value) -> Result<(), ApiError> {
         let refused =
             |error| ApiError::bad_request(format!("the object provided cannot be decoded: {error}"));
-        let typed: K = serde_json::from_value(object.clone()).map_err(refused)?;
+        let typed: K = K::deserialize(&*object).map_err(refused)?;
         drop_unknown(object, &serde_json::to_value(&typed).map_err(refused)?);
         Ok(())
     }

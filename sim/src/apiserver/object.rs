@@ -78,12 +78,45 @@ pub(super) fn drop_nulls(value: &mut Value) {
 
 /// Whether two versions of an object say the same, bookkeeping apart.
 pub(super) fn same_content(one: &Value, other: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        set_meta(&mut object, "resourceVersion", Value::Null);
-        set_meta(&mut object, "managedFields", Value::Null);
-        set_meta(&mut object, "generation", Value::Null);
-        object
-    };
-    bare(one) == bare(other)
+    let bookkeeping = ["resourceVersion", "managedFields", "generation"];
+    same_but_for(&["metadata"], one, other)
+        && same_but_for(&bookkeeping, &one["metadata"], &other["metadata"])
+}
+
+/// Whether two objects have the same fields but for those of these names; what is no object has none.
+pub(super) fn same_but_for(names: &[&str], one: &Value, other: &Value) -> bool {
+    fn rest<'a>(object: &'a Value, names: &'a [&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        object.as_object().into_iter().flatten().filter(|(name, _)| !names.contains(&name.as_str()))
+    }
+    rest(one, names).count() == rest(other, names).count()
+        && rest(one, names).all(|(name, value)| other.get(name) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bookkeeping_is_no_content() {
+        let live = json!({ "metadata": { "name": "a", "resourceVersion": "7", "generation": 1 }, "spec": { "x": 1 } });
+        let told = json!({ "metadata": { "name": "a", "managedFields": [{}] }, "spec": { "x": 1 } });
+        assert!(same_content(&live, &told) && same_content(&told, &live));
+        for other in [
+            json!({ "metadata": { "name": "b" }, "spec": { "x": 1 } }),
+            json!({ "metadata": { "name": "a", "labels": {} }, "spec": { "x": 1 } }),
+            json!({ "metadata": { "name": "a" }, "spec": { "x": 2 } }),
+            json!({ "metadata": { "name": "a" } }),
+            json!({ "metadata": { "name": "a" }, "spec": { "x": 1 }, "status": null }),
+            json!({ "spec": { "x": 1 } }),
+        ] {
+            assert!(!same_content(&live, &other) && !same_content(&other, &live), "{other}");
+        }
+    }
+
+    #[test]
+    fn metadata_that_says_nothing_is_as_good_as_none() {
+        assert!(same_content(&json!({ "metadata": { "resourceVersion": "7" } }), &json!({})));
+    }
 }

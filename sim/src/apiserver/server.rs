@@ -201,19 +201,19 @@ impl ApiServer {
     }
 
     /// An object, past the network.
-    pub fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let key = Key {
             group: group.to_owned(),
             plural: plural.to_owned(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        self.lock().store.get(&key).map(|object| Value::clone(object))
+        self.lock().store.get(&key).cloned()
     }
 
     /// Objects by namespace and name, past the network; all namespaces when `namespace` is empty.
-    pub fn list(&self, group: &str, plural: &str, namespace: &str) -> Vec<Value> {
-        self.lock().store.list(group, plural, namespace).iter().map(|object| Value::clone(object)).collect()
+    pub fn list(&self, group: &str, plural: &str, namespace: &str) -> Vec<Arc<Value>> {
+        self.lock().store.list(group, plural, namespace)
     }
 
     /// The version of the last write.

@@ -6,7 +6,7 @@ use super::{
     admission,
     apply::apply,
     error::ApiError,
-    object::{finalizers, is_terminating, meta, same_content, set_finalizers, set_meta},
+    object::{finalizers, is_terminating, meta, same_but_for, same_content, set_finalizers, set_meta},
     ownership::{Operation, Ownership, Writer, owned_difference, owned_fields},
     patch::{PatchKind, patched},
     resource::Resource,
@@ -419,15 +419,8 @@ fn is_new_generation(resource: &Resource, live: &Value, object: &Value) -> bool 
     if live["metadata"]["generation"].is_null() {
         return false;
     }
-    let wanted = |object: &Value| {
-        let mut fields = object.as_object().cloned().unwrap_or_default();
-        fields.remove("metadata");
-        if resource.status {
-            fields.remove("status");
-        }
-        fields
-    };
-    wanted(live) != wanted(object)
+    let apart: &[&str] = if resource.status { &["metadata", "status"] } else { &["metadata"] };
+    !same_but_for(apart, live, object)
 }
 
 fn is_valid_name(name: &str) -> bool {

@@ -131,7 +131,7 @@ impl Cluster {
     }
 
     /// A migration's object, if it is there.
-    pub(super) fn migration(&self, names: Names) -> Option<Value> {
+    pub(super) fn migration(&self, names: Names) -> Option<Arc<Value>> {
         self.api.get("migration.ms2m.io", "statefulmigrations", objects::NAMESPACE, &names.migration())
     }
 

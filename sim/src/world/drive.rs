@@ -4,6 +4,7 @@ use ms2m::{
     api::{FIELD_MANAGER, Phase, StatefulMigration},
     kubernetes::client::USER_AGENT,
 };
+use serde::Deserialize as _;
 use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -227,7 +228,7 @@ impl Drive {
         let version = |object: &Value| {
             format!("{} {}", object["metadata"]["uid"], object["metadata"]["resourceVersion"])
         };
-        pods.iter().chain(&jobs).map(version).collect()
+        pods.iter().chain(&jobs).map(|object| version(object)).collect()
     }
 
     /// Stops the publishers, and waits until everything that they published is consumed.
@@ -432,7 +433,7 @@ impl Drive {
             if party.uid.is_empty() {
                 object["metadata"]["uid"].as_str().unwrap_or_default().clone_into(&mut party.uid);
             }
-            let Ok(migration) = serde_json::from_value::<StatefulMigration>(object) else { continue };
+            let Ok(migration) = StatefulMigration::deserialize(&*object) else { continue };
             strangers.extend(self.isolation.follow(party.names, &migration));
             let Some(status) = migration.status else { continue };
             if status == party.status {

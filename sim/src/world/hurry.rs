@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ms2m::api::{Condition, Phase, StatefulMigration, StatefulMigrationStatus, condition, reason};
+use serde::Deserialize as _;
 use turmoil::Sim;
 
 use super::{Names, cluster::Cluster, drive::Drive, objects, party::Party, rare};
@@ -44,7 +45,7 @@ impl Hurried {
             self.is_gone = true;
             return None;
         };
-        let migration: StatefulMigration = serde_json::from_value(object).ok()?;
+        let migration = StatefulMigration::deserialize(&*object).ok()?;
         self.status = migration.status.clone().unwrap_or_default();
         Some(migration)
     }

@@ -1,5 +1,5 @@
 use ms2m::api::StatefulMigrationStatus;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Cluster, Names, Oracle, hurry::Hurried, oracle};
 use crate::{
@@ -163,7 +163,7 @@ impl Party {
         beliefs
     }
 
-    pub(super) fn object(&self, cluster: &Cluster) -> Option<serde_json::Value> {
+    pub(super) fn object(&self, cluster: &Cluster) -> Option<Arc<serde_json::Value>> {
         cluster.migration(self.names)
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
@@ -28,17 +28,17 @@ async fn create(server: &ApiServer, spec: Value) -> Api<Job> {
     jobs
 }
 
-fn the_job(server: &ApiServer) -> Value {
+fn the_job(server: &ApiServer) -> Arc<Value> {
     server.get("batch", "jobs", "default", "transfer").unwrap()
 }
 
-fn active_pods(server: &ApiServer) -> Vec<Value> {
+fn active_pods(server: &ApiServer) -> Vec<Arc<Value>> {
     let mut pods = server.list("", "pods", "default");
     pods.retain(|pod| pod["status"]["phase"] == "Pending" && pod["metadata"]["deletionTimestamp"].is_null());
     pods
 }
 
-async fn next_pod(server: &ApiServer) -> Value {
+async fn next_pod(server: &ApiServer) -> Arc<Value> {
     eventually("the Job has a pod", || active_pods(server).pop()).await
 }
 

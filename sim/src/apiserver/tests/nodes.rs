@@ -1,6 +1,6 @@
 //! Nodes that are not as they should be, and what that means to pods.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     coordination::v1::Lease,
@@ -67,7 +67,7 @@ fn pod(name: &str, node: Option<&str>, tolerations: &Value) -> Value {
     })
 }
 
-fn the_pod(server: &ApiServer, name: &str) -> Value {
+fn the_pod(server: &ApiServer, name: &str) -> Arc<Value> {
     server.get("", "pods", "default", name).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! A StatefulSet, a ReplicaSet, a Deployment: which pods they keep, and whose a pod is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -32,12 +32,12 @@ fn stateful_set(replicas: u32) -> Value {
     set
 }
 
-fn pods(server: &ApiServer) -> Vec<Value> {
+fn pods(server: &ApiServer) -> Vec<Arc<Value>> {
     server.list("", "pods", "default")
 }
 
 fn names(server: &ApiServer) -> Vec<String> {
-    pods(server).iter().map(name).collect()
+    pods(server).iter().map(|pod| name(pod)).collect()
 }
 
 fn name(object: &Value) -> String {
@@ -48,7 +48,7 @@ fn is_owned(pod: &Value) -> bool {
     pod["metadata"]["ownerReferences"][0]["controller"] == true
 }
 
-async fn until_there_are(server: &ApiServer, count: usize) -> Vec<Value> {
+async fn until_there_are(server: &ApiServer, count: usize) -> Vec<Arc<Value>> {
     eventually("so many pods", || (pods(server).len() == count).then_some(())).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(pods(server).len(), count, "it stays so: {:?}", names(server));
@@ -231,7 +231,7 @@ async fn a_deployment_replaces_its_pods_when_its_template_changes() {
     .await;
     let both = until_there_are(&server, 2).await;
     assert!(both.iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_null()), "the old one works on");
-    let new = both.iter().map(name).find(|one| *one != name(&old)).unwrap();
+    let new = both.iter().map(|pod| name(pod)).find(|one| *one != name(&old)).unwrap();
     say(&server, &new, "Running").await;
     eventually("the old one is to go", || {
         let pod = server.get("", "pods", "default", &name(&old))?;

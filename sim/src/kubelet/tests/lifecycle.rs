@@ -36,17 +36,17 @@ async fn a_node_that_falls_silent_is_given_up_and_puts_everything_right_when_it_
     let node = || world.server.get("", "nodes", "", "node-a").unwrap();
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(ready(&node()["status"]), "a node that renews its lease stays ready");
-    let condition_of = |object: Value| object["status"]["conditions"][0]["status"].clone();
+    let condition_of = |object: &Value| object["status"]["conditions"][0]["status"].clone();
     world.crash().await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "True");
+    assert_eq!(condition_of(&world.server.get("", "nodes", "", "node-a").unwrap()), "True");
     tokio::time::sleep(Duration::from_secs(15)).await;
-    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "Unknown");
+    assert_eq!(condition_of(&world.server.get("", "nodes", "", "node-a").unwrap()), "Unknown");
     let pod = world.pod("orders-0").unwrap();
     assert!(!ready(&pod["status"]) && pod["status"]["phase"] == "Running");
     world.restart();
     world.until_running("orders-0").await;
-    assert_eq!(condition_of(world.server.get("", "nodes", "", "node-a").unwrap()), "True");
+    assert_eq!(condition_of(&world.server.get("", "nodes", "", "node-a").unwrap()), "True");
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,7 +61,7 @@ impl World {
     }
 
     pub(super) fn pod(&self, name: &str) -> Option<Value> {
-        self.server.get("", "pods", "default", name)
+        self.server.get("", "pods", "default", name).as_deref().cloned()
     }
 
     /// Waits until the pod's status is as wanted, and returns the pod.

@@ -88,14 +88,17 @@ impl Oracle {
         }
         let service = cluster.api.get("", "services", objects::NAMESPACE, &self.names.service());
         let selector = service.map(|service| service["spec"]["selector"].clone()).unwrap_or_default();
-        let selects = |pod: &&serde_json::Value| {
+        let selects = |pod: &serde_json::Value| {
             let labels = &pod["metadata"]["labels"];
             selector
                 .as_object()
                 .is_some_and(|wanted| wanted.iter().all(|(name, value)| labels[name] == *value))
         };
-        let selected: Vec<&str> =
-            pods.iter().filter(selects).filter_map(|pod| pod["metadata"]["name"].as_str()).collect();
+        let selected: Vec<&str> = pods
+            .iter()
+            .filter(|pod| selects(pod))
+            .filter_map(|pod| pod["metadata"]["name"].as_str())
+            .collect();
         if selected == [works.as_str()] {
             return Vec::new();
         }

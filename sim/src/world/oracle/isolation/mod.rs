@@ -99,7 +99,7 @@ impl Isolation {
         for request in requests.iter().filter(|request| is_the_operators(request)) {
             let object = cluster.api.get(&request.group, &request.plural, NAMESPACE, &request.name);
             let works = works(cluster, &request.uid);
-            broken.extend(objects::judge(&self.owners, request, object.as_ref(), works).err());
+            broken.extend(objects::judge(&self.owners, request, object.as_deref(), works).err());
         }
         for handling in &handlings {
             broken.extend(checkpoints::judge(&self.owners, handling).err());
