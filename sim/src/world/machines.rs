@@ -140,7 +140,7 @@ impl Container {
 
     /// Whether it runs.
     pub fn runs(&self) -> bool {
-        self.exit.borrow().is_none()
+        self.ended.is_none()
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ms2m_counter::{CounterState, Run};
 
 use super::{Oracle, memory, ownership::is_of};
-use crate::world::Cluster;
+use crate::world::{Cluster, Container};
 
 impl Oracle {
     /// No process, whether it survives or not, has applied a message twice, or after one that its producer sent later.
@@ -12,7 +12,10 @@ impl Oracle {
     pub(super) fn applies_once_in_order(&mut self, cluster: &Cluster, at: Duration) {
         let found = {
             let state = cluster.machines.lock();
-            let mut ours = state.containers.values().filter(|container| is_of(container, self.names));
+            // One that had ended when it was last looked at has applied nothing since.
+            let may_have =
+                |container: &Container| container.ended.is_none_or(|ended| ended >= self.looked_at);
+            let mut ours = state.containers.values().filter(|it| may_have(it) && is_of(it, self.names));
             ours.find_map(|container| {
                 let (invariant, what) = memory(container)?.cell().look(|ram| wrong(ram.state()))?;
                 Some((invariant, format!("{} has {what}", container.host)))

@@ -78,6 +78,8 @@ pub struct Oracle {
     outlived: Option<BTreeSet<String>>,
     /// What the workload's earlier migrations said that they left behind.
     left_before: Vec<String>,
+    /// When it last checked what must hold at every instant.
+    looked_at: Duration,
 }
 
 impl Oracle {
@@ -103,6 +105,7 @@ impl Oracle {
             keeps_image: workload.knobs.retain_checkpoint,
             outlived: None,
             left_before: Vec::new(),
+            looked_at: Duration::ZERO,
         }
     }
 
@@ -205,6 +208,7 @@ impl Oracle {
         self.given_up_late(cluster, status, at);
         self.ram_preserved(cluster, status, at);
         self.mirrors_nothing(cluster, at);
+        self.looked_at = at;
     }
 
     /// Checks what must hold when all is over; `gone` is whether the migration's object is.

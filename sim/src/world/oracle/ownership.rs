@@ -86,5 +86,5 @@ pub(super) fn owns(container: &Container, names: Names) -> bool {
             })
         })
     };
-    is_of(container, names) && container.runs() && holds(container)
+    container.runs() && is_of(container, names) && holds(container)
 }
