@@ -142,8 +142,8 @@ impl Oracle {
         let (mut alive, mut died) = (BTreeSet::new(), Vec::new());
         let mut target = Ledger::default();
         {
-            let mut of_target = None;
             let state = cluster.machines.lock();
+            let mut of_target = None;
             // Most that ever ran ended long ago, and have been judged.
             let matters = |id: &String, c: &Container| c.runs() || self.fates.alive.contains(id);
             let ours = |(id, c): &(&String, &Container)| matters(id, c) && is_of(c, self.names);
