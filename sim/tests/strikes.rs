@@ -130,3 +130,26 @@ fn a_migration_goes_forward_without_its_source_only_where_it_misses_it() {
         assert_eq!(reached, misses, "{fault}: {:?}", verdict.reached);
     }
 }
+
+#[test]
+fn what_two_faults_have_broken_is_whole_when_both_are_over() {
+    for (long, short) in [
+        ("hold:operator-broker", "hold:operator-broker"),
+        ("hold:operator-broker", "partition:operator-broker"),
+        ("hold:operator-api", "slow:operator-api"),
+        ("partition:operator-broker", "hold:operator-broker"),
+        ("partition-from:operator-broker", "partition-to:operator-broker"),
+        ("freeze-operator", "partition:operator-api"),
+        ("hold:operator-api", "freeze-operator"),
+        ("registry-down", "registry-down"),
+        ("broker-memory-alarm", "broker-memory-alarm"),
+        ("withhold-confirms", "withhold-confirms"),
+        ("stall-watches", "stall-watches"),
+    ] {
+        let short = format!("{short}@asked+1s~2s").parse().expect("the fault is well written");
+        let verdict = proven(with(&format!("{long}@asked~15s")).with(short));
+        assert_eq!((verdict.struck, verdict.in_vain), (2, 0), "{long}: {:#?}", verdict.timeline);
+        let (asked, ended) = (said_at(&verdict, "move asked for"), said_at(&verdict, "Completed"));
+        assert!(ended > asked + 15_000, "{long}: {:#?}", verdict.timeline);
+    }
+}

@@ -29,9 +29,9 @@ struct Skew {
 }
 
 impl SkewedClock {
-    /// Sets it so far ahead of the others, in milliseconds.
-    pub fn set(&self, ahead_ms: i64) {
-        self.0.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    /// Lets it jump so far forward, or back, in milliseconds.
+    pub fn jump(&self, ms: i64) {
+        self.0.ahead_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     /// How often it was read when it was wrong.

@@ -5,6 +5,7 @@
 mod api;
 mod broker;
 mod evidence;
+mod links;
 mod machines;
 mod processes;
 
@@ -13,20 +14,16 @@ use std::{collections::BTreeMap, time::Duration};
 use turmoil::Sim;
 
 use evidence::Evidence;
-use processes::thaw;
 
 use super::{
-    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, rare, registry_host,
-    routes::Routes,
+    Cluster, drive::Drive, freezer::Freezer, machines::Ailment, objects, oracle::Oracle, rare, routes::Routes,
 };
 use crate::{
     network,
-    plan::{Fault, FaultKind, Link},
+    plan::{Fault, FaultKind},
     report::Lane,
 };
 
-/// How late a segment is on a link that is slow.
-const SLOW: Duration = Duration::from_millis(150);
 /// How long a fault that is meant for the next request waits for one: what comes later, when all else is whole again, has to get
 /// through.
 const LIES_IN_WAIT: Duration = Duration::from_secs(30);
@@ -101,7 +98,7 @@ enum Undo {
     FreeMemory,
     BindInTime,
     Cure(Ailment),
-    SetClock,
+    JumpBack(i64),
 }
 
 impl Strikes {
@@ -317,47 +314,6 @@ impl Drive {
         }
     }
 
-    fn strike_link(&self, sim: &mut Sim<'_>, fault: &Fault, link: Link) -> Option<Undo> {
-        let (a, b) = self.ends(fault, link)?;
-        match fault.kind {
-            FaultKind::Hold(_) => {
-                sim.hold(a.as_str(), b.as_str());
-                return Some(Undo::Release(a, b));
-            }
-            FaultKind::Slow(_) => {
-                sim.set_link_latency(a.as_str(), b.as_str(), SLOW);
-                return Some(Undo::Hasten(a, b));
-            }
-            FaultKind::PartitionTo(_) => sim.partition_oneway(a.as_str(), b.as_str()),
-            FaultKind::PartitionFrom(_) => sim.partition_oneway(b.as_str(), a.as_str()),
-            FaultKind::Partition(_) => sim.partition(a.as_str(), b.as_str()),
-            other => misdirected(other),
-        }
-        Some(Undo::Repair(a, b))
-    }
-
-    /// The hosts at the ends of a link; none where one of them is not there.
-    fn ends(&self, fault: &Fault, link: Link) -> Option<(String, String)> {
-        let party = &self.parties[fault.at.workload];
-        let host = |container: Option<String>| {
-            let state = self.cluster.machines.lock();
-            container.and_then(|id| state.containers.get(&id).map(|container| container.host.clone()))
-        };
-        let (api, broker, operator) = ("apiserver".to_owned(), "rabbitmq".to_owned(), "operator".to_owned());
-        Some(match link {
-            Link::OperatorApi => (operator, api),
-            Link::OperatorBroker => (operator, broker),
-            Link::SourceBroker => (host(party.source(&self.cluster))?, broker),
-            Link::TargetBroker => (host(party.target(&self.cluster))?, broker),
-            Link::TrafficBroker => (party.names.traffic(), broker),
-            Link::SourceNodeApi => (party.names.source_node(&party.workload), api),
-            Link::TargetNodeApi => (party.names.target_node(&party.workload), api),
-            Link::TargetNodeRegistry => {
-                (party.names.target_node(&party.workload), registry_host::HOST.to_owned())
-            }
-        })
-    }
-
     /// What a person does to the cluster's objects.
     fn act(&mut self, fault: &Fault) -> Option<Undo> {
         let party = &mut self.parties[fault.at.workload];
@@ -395,23 +351,28 @@ impl Drive {
         is_done.then_some(Undo::Nothing)
     }
 
+    /// Makes whole what a fault broke, but for what another one that is still in force has broken, too.
     fn undo(&mut self, sim: &mut Sim<'_>, undo: Undo) {
+        if self.is_kept_broken(&undo) {
+            return;
+        }
         match undo {
             Undo::Nothing => {}
             Undo::StartHost(host) => self.start_host(sim, &host),
             Undo::EndHost(host) => network::crash(sim, host.as_str()),
-            Undo::Thaw { freezer, held } => thaw(sim, &freezer, held),
+            Undo::Thaw { freezer, held } => {
+                for (a, b) in held {
+                    self.release(sim, &a, &b);
+                }
+                freezer.thaw();
+            }
             Undo::Replace { ends, starts } => {
                 network::crash(sim, ends.as_str());
                 self.start_host(sim, &starts);
             }
-            Undo::Release(a, b) => sim.release(a, b),
-            Undo::Repair(a, b) => sim.repair(a, b),
-            Undo::Hasten(a, b) => {
-                sim.set_link_latency(a.as_str(), b.as_str(), network::LATENCY_MIN);
-                let most = Duration::from_micros(self.plan.scenario.latency_us_max);
-                sim.set_link_max_message_latency(a, b, most);
-            }
+            Undo::Release(a, b) => self.release(sim, &a, &b),
+            Undo::Repair(a, b) => self.repair(sim, &a, &b),
+            Undo::Hasten(a, b) => self.hasten(sim, &a, &b),
             Undo::Withdraw(ids) | Undo::Disarm(ids) => {
                 for id in ids {
                     self.cluster.api.withdraw(id);
@@ -423,8 +384,21 @@ impl Drive {
             Undo::FreeMemory => self.cluster.broker.end_memory_alarm(),
             Undo::BindInTime => self.cluster.broker.delay_bindings(None),
             Undo::Cure(ailment) => drop(self.cluster.machines.lock().ailments.remove(&ailment)),
-            Undo::SetClock => self.cluster.clock.set(0),
+            Undo::JumpBack(ms) => self.cluster.clock.jump(-ms),
         }
+    }
+
+    /// Whether a fault that is still in force has broken the same, which is broken or whole and nothing between.
+    fn is_kept_broken(&self, undo: &Undo) -> bool {
+        let is_the_same = |strike: &Strike| match (&strike.undo, undo) {
+            (Undo::ReleaseWatches, Undo::ReleaseWatches)
+            | (Undo::Confirm, Undo::Confirm)
+            | (Undo::FreeMemory, Undo::FreeMemory)
+            | (Undo::BindInTime, Undo::BindInTime) => true,
+            (Undo::Cure(one), Undo::Cure(other)) => one == other,
+            _ => false,
+        };
+        self.strikes.in_force.iter().any(is_the_same)
     }
 }
 

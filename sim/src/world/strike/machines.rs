@@ -20,14 +20,8 @@ impl Drive {
             FaultKind::FailCheckpoint => {
                 return self.fail_one_checkpoint();
             }
-            FaultKind::ClockAhead => {
-                self.cluster.clock.set(JUMP_MS);
-                return Blow { undo: Undo::SetClock, evidence: from_now_on(Encounter::WrongTime) };
-            }
-            FaultKind::ClockBehind => {
-                self.cluster.clock.set(-JUMP_MS);
-                return Blow { undo: Undo::SetClock, evidence: from_now_on(Encounter::WrongTime) };
-            }
+            FaultKind::ClockAhead => return self.jump(JUMP_MS),
+            FaultKind::ClockBehind => return self.jump(-JUMP_MS),
             FaultKind::FailCheckpoints => Ailment::FailsCheckpoints,
             FaultKind::SlowCheckpoints => Ailment::SlowCheckpoints,
             FaultKind::HangCheckpoints => Ailment::HangsCheckpoints,
@@ -47,6 +41,12 @@ impl Drive {
         let evidence = from_now_on(Encounter::Ailment(ailment));
         self.cluster.machines.lock().ailments.insert(ailment);
         Blow { undo: Undo::Cure(ailment), evidence }
+    }
+
+    fn jump(&self, ms: i64) -> Blow {
+        let evidence = Evidence::from_now_on(Encounter::WrongTime, &self.cluster);
+        self.cluster.clock.jump(ms);
+        Blow { undo: Undo::JumpBack(ms), evidence }
     }
 
     fn fail_one_checkpoint(&self) -> Blow {

@@ -117,10 +117,3 @@ impl Drive {
         }
     }
 }
-
-pub(super) fn thaw(sim: &mut Sim<'_>, freezer: &Freezer, held: Vec<(String, String)>) {
-    for (a, b) in held {
-        sim.release(a, b);
-    }
-    freezer.thaw();
-}
