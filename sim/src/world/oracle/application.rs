@@ -12,10 +12,8 @@ impl Oracle {
     pub(super) fn applies_once_in_order(&mut self, cluster: &Cluster, at: Duration) {
         let found = {
             let state = cluster.machines.lock();
-            // One that had ended when it was last looked at has applied nothing since.
-            let may_have =
-                |container: &Container| container.ended.is_none_or(|ended| ended >= self.looked_at);
-            let mut ours = state.containers.values().filter(|it| may_have(it) && is_of(it, self.names));
+            let may_have = |it: &&Container| may_have_applied(it.ended, self.looked_at);
+            let mut ours = state.containers.values().filter(may_have).filter(|it| is_of(it, self.names));
             ours.find_map(|container| {
                 let (invariant, what) = memory(container)?.cell().look(|ram| wrong(ram.state()))?;
                 Some((invariant, format!("{} has {what}", container.host)))
@@ -25,6 +23,11 @@ impl Oracle {
             self.broke(at, invariant, message);
         }
     }
+}
+
+/// Whether a process has applied something that was not seen yet: one that had ended when it was last looked at has not.
+fn may_have_applied(ended: Option<Duration>, looked_at: Duration) -> bool {
+    ended.is_none_or(|ended| ended >= looked_at)
 }
 
 /// What was applied again, or too late, and the invariant that this breaks.
@@ -89,5 +92,13 @@ mod tests {
     #[test]
     fn what_comes_too_late_is_out_of_order() {
         assert_eq!(applied(&[1, 2, 5, 3, 4]), Some(("Order", "applied a 3-4 after 5".to_owned())));
+    }
+    #[test]
+    fn a_process_is_looked_at_once_more_after_its_end() {
+        let looked_at = Duration::from_millis(10);
+        assert!(may_have_applied(None, looked_at));
+        assert!(may_have_applied(Some(Duration::from_millis(11)), looked_at));
+        assert!(may_have_applied(Some(looked_at), looked_at), "in that instant it may have gone on");
+        assert!(!may_have_applied(Some(Duration::from_millis(9)), looked_at));
     }
 }
