@@ -69,6 +69,8 @@ seeded_bugs! {
     HandOverUndrained,
     /// A source that was told to stop is taken for stopped.
     NoFence,
+    /// An operator that was away takes what it has not heard for silence.
+    TakeAbsenceForSilence,
     /// After an image exists the operator rolls back to a source that was not asked for its nonce.
     RollBackUnproven,
     /// Rolling back forgets to say RESUME.

@@ -34,6 +34,7 @@ pub(super) async fn observe(
     let (session, heard) = session(context, object, migration, &needs).await;
     // Before everything else: whoever sent a reply that is taken now must be visible in what is looked at after it.
     let replies = session.as_ref().map(|session| session.replies()).unwrap_or_default();
+    let listening_since = session.as_ref().and_then(|session| session.listening_since());
     let view = View { context, object, migration, status: &status, session: session.as_deref() };
     let (
         preflight,
@@ -78,6 +79,7 @@ pub(super) async fn observe(
         replay_end,
         bindings,
         replies,
+        listening_since,
         outcomes,
     };
     Seen { observation, session, blind }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use jiff::Timestamp;
 use ms2m_app::contract::replies_queue;
 
 use super::context::Context;
@@ -32,8 +33,8 @@ pub(super) struct Session {
 enum Inbox {
     /// Nobody listens yet.
     Closed,
-    /// Replies are collected.
-    Open(Arc<ReplyInbox>),
+    /// Replies are collected, since then.
+    Open(Arc<ReplyInbox>, Timestamp),
     /// The queue was deleted: to listen would declare it again.
     Deleted,
 }
@@ -51,8 +52,16 @@ impl Session {
         let queue = replies_queue(&migration.uid);
         self.lane.declare_replies(&queue).await?;
         let inbox = self.lane.replies(&queue, context.waker(migration)).await?;
-        *lock(&self.inbox) = Inbox::Open(Arc::new(inbox));
+        *lock(&self.inbox) = Inbox::Open(Arc::new(inbox), context.clock.now());
         Ok(())
+    }
+
+    /// Since when replies are listened to.
+    pub(super) fn listening_since(&self) -> Option<Timestamp> {
+        match &*lock(&self.inbox) {
+            Inbox::Open(_, since) => Some(*since),
+            Inbox::Closed | Inbox::Deleted => None,
+        }
     }
 
     /// The replies that wait, oldest first.
@@ -93,7 +102,7 @@ impl Session {
 
     fn open_inbox(&self) -> Option<Arc<ReplyInbox>> {
         match &*lock(&self.inbox) {
-            Inbox::Open(inbox) => Some(inbox.clone()),
+            Inbox::Open(inbox, _) => Some(inbox.clone()),
             Inbox::Closed | Inbox::Deleted => None,
         }
     }
@@ -102,7 +111,7 @@ impl Session {
     fn is_open(&self) -> bool {
         self.lane.is_open()
             && match &*lock(&self.inbox) {
-                Inbox::Open(inbox) => inbox.is_open(),
+                Inbox::Open(inbox, _) => inbox.is_open(),
                 Inbox::Closed | Inbox::Deleted => true,
             }
     }

@@ -43,7 +43,7 @@ fn prove(draft: &mut Draft<'_>) -> bool {
     let verdict = match draft.probed.clone() {
         Some(probed) => Some(probed.nonce.is_some() && probed.nonce == ours),
         None if !silent => Some(false),
-        None if abort.asked_at.is_some_and(|asked| draft.is_due(asked, PROOF_PATIENCE)) => Some(false),
+        None if abort.asked_at.is_some_and(|asked| draft.is_silent(asked, PROOF_PATIENCE)) => Some(false),
         None => None,
     };
     match verdict {

@@ -96,6 +96,18 @@ impl<'a> Draft<'a> {
         false
     }
 
+    /// Whether nobody has said anything for so long since then; who begins to listen begins to wait.
+    pub(super) fn is_silent(&mut self, since: Timestamp, patience: Duration) -> bool {
+        match self.seen.listening_since {
+            _ if seeded_bug::is(SeededBug::TakeAbsenceForSilence) => self.is_due(since, patience),
+            Some(listening) => self.is_due(since.max(listening), patience),
+            None => {
+                self.wake_after(patience);
+                false
+            }
+        }
+    }
+
     /// Whether something was never sent, or was sent so long ago that it is sent again.
     pub(super) fn is_due_again(&mut self, sent: Option<Timestamp>, wait: Duration) -> bool {
         sent.is_none_or(|sent| self.is_due(sent, wait))

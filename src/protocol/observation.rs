@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use ms2m_app::contract::Reply;
 
 use super::{Effect, EffectFailure, EffectReport, Rivalry};
@@ -36,6 +37,9 @@ pub struct Observation {
     pub bindings: Option<Vec<Binding>>,
     /// Replies that are not acked yet, oldest first.
     pub replies: Vec<PendingReply>,
+    /// Since when replies are listened to without a break; `None` while they are not. Who has said nothing before that may
+    /// have said it to nobody.
+    pub listening_since: Option<Timestamp>,
     /// What became of the effects of the last decision.
     pub outcomes: Vec<EffectOutcome>,
 }

@@ -35,6 +35,7 @@ impl Plan {
             faults.extend(another_operator(&mut operators, &scenario.workloads));
         }
         faults.extend(late_records(&mut generator(seed, 15), &scenario.workloads));
+        faults.extend(unheard_answer(&mut generator(seed, 17), &scenario.workloads));
         if scenario.mistake.is_some_and(Mistake::needs_calm) {
             faults.clear();
         }
@@ -278,6 +279,23 @@ fn late_records(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
         faults.push(fault(FaultKind::Hold(Link::SourceBroker), rng.u64(3_000..6_000)));
     }
     faults
+}
+
+/// Now and then the operator is away when the source says that it has stopped, for about as long as it takes to count as silent.
+/// What the operator has not heard shows in the next migration.
+fn unheard_answer(rng: &mut Rng, workloads: &[Workload]) -> Vec<Fault> {
+    let again = workloads.iter().position(|workload| workload.rounds > 1);
+    let Some(workload) = again.filter(|_| rng.u8(..3) == 0) else { return Vec::new() };
+    let round = rng.u32(..workloads[workload].rounds - 1);
+    let away = [
+        FaultKind::CrashOperator,
+        FaultKind::FreezeOperator,
+        FaultKind::ReplaceOperator,
+        FaultKind::Partition(Link::OperatorApi),
+        FaultKind::PartitionFrom(Link::OperatorApi),
+    ];
+    let at = Moment { workload, round, step: Step::StopSent, after_ms: rng.u64(..40) };
+    vec![Fault { at, kind: *choose(rng, &away), lasts_ms: rng.u64(15_000..40_000) }]
 }
 
 /// Every kind about no link, but for those that are drawn by themselves.

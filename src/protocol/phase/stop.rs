@@ -8,7 +8,7 @@ use super::Draft;
 use crate::protocol::{Life, QueueView};
 
 /// How long a source that was told to stop may say nothing before the broker's word is taken instead: above the
-/// heartbeat, after which the broker closes a dead connection by itself.
+/// heartbeat, after which the broker closes a dead connection by itself, also that of an operator which has heard the answer.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// Stops the source. True when it is known to be stopped.
@@ -37,7 +37,7 @@ pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
 /// Whether the broker's word stands for a source that was first told to stop then: it is gone, or says nothing.
 fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
     let gone = draft.source_life() == Life::PodGone;
-    if !gone && !draft.is_due(first, SILENCE) {
+    if !gone && !draft.is_silent(first, SILENCE) {
         return false;
     }
     let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));

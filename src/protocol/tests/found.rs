@@ -416,6 +416,7 @@ fn a_source_has_its_ten_seconds_from_when_it_was_asked() {
                 shadow: Some(PodView::Absent),
                 replay: Some(QueueView::Present { consumers: 0 }),
                 outcomes,
+                listening_since: Some(begun),
                 ..Default::default()
             };
             let spec = spec();

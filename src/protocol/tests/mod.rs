@@ -13,6 +13,7 @@ mod found;
 mod gaps;
 mod large;
 mod left;
+mod listening;
 mod model;
 mod probed;
 mod rivals;

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use ms2m_app::{
     Ledger,
     contract::{CommandBody, Marker, MessageId, MissingMessages, Reply, ReplyBody},
@@ -165,6 +166,7 @@ impl World {
             replay_end: self.replay.as_ref().map(|_| 4),
             bindings: Some(bindings),
             replies: self.replies.clone(),
+            listening_since: Some(Timestamp::UNIX_EPOCH),
             outcomes: Vec::new(),
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Step {
     /// Which parts of the observation cannot be had, as bits.
     pub(super) hidden: u8,
     pub(super) terminating: (bool, bool),
+    /// Nobody is listened to, as when an operator is away.
+    pub(super) deaf: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -120,11 +122,13 @@ pub(super) fn turn() -> impl Strategy<Value = Step> {
     let fates = proptest::collection::vec(fate(), 3);
     let hidden = prop_oneof![9 => Just(0_u8), 1 => any::<u8>()];
     let terminating = (prop::bool::weighted(0.03), prop::bool::weighted(0.03));
-    (wait_ms, fates, hidden, terminating).prop_map(|(wait_ms, fates, hidden, terminating)| Step {
+    let deaf = prop::bool::weighted(0.03);
+    (wait_ms, fates, hidden, terminating, deaf).prop_map(|(wait_ms, fates, hidden, terminating, deaf)| Step {
         wait_ms,
         fates,
         hidden,
         terminating,
+        deaf,
     })
 }
 
@@ -135,7 +139,7 @@ pub(super) fn quiet() -> impl Strategy<Value = Step> {
 
 /// A turn in which nothing goes wrong.
 pub(super) fn calm() -> Step {
-    Step { wait_ms: 1_000, fates: vec![Fate::Done], hidden: 0, terminating: (false, false) }
+    Step { wait_ms: 1_000, fates: vec![Fate::Done], hidden: 0, terminating: (false, false), deaf: false }
 }
 
 impl Fate {
@@ -171,7 +175,7 @@ impl Fate {
 
 impl Step {
     pub(super) fn shows_everything(&self) -> bool {
-        self.hidden == 0 && self.terminating == (false, false)
+        self.hidden == 0 && self.terminating == (false, false) && !self.deaf
     }
 
     /// What of the world can be seen in this turn.
@@ -182,6 +186,10 @@ impl Step {
         }
         if let Some(PodView::Present(pod)) = &mut seen.shadow {
             pod.terminating |= self.terminating.1;
+        }
+        if self.deaf {
+            seen.replies.clear();
+            seen.listening_since = None;
         }
         if hides(0) {
             seen.source = None;

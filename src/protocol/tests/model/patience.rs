@@ -94,9 +94,15 @@ impl Turn<'_> {
     fn waits_for_proof(&self) -> Verdict {
         let Some(abort) = &self.decision.status.abort else { return Ok(()) };
         let Abort { proven, refused, silent, .. } = abort;
-        let waited = self.witness.asked.map_or(0, |asked| ms(asked, self.now));
-        prop_assert!(*proven || *refused || waited < PROOF_MS, "it is waited for a proof for {} ms", waited);
-        if self.is_newly_refused() && *silent {
+        let listens = self.witness.asked.zip(self.seen.listening_since);
+        let waited = listens.map_or(0, |(asked, listening)| ms(asked.max(listening), self.now));
+        // Left behind, and asked once more in the same turn, because there is no way forward.
+        let is_waiting = |abort: &Abort| abort.asked_at.is_some() && !abort.refused;
+        let waited_before = self.before.abort.as_ref().is_some_and(is_waiting);
+        let asked_again = waited_before && *silent && !*refused && abort.asked_at.is_none();
+        let goes_on = *proven || *refused || asked_again;
+        prop_assert!(goes_on || waited < PROOF_MS, "it is waited for a proof for {} ms", waited);
+        if (self.is_newly_refused() && *silent) || asked_again {
             prop_assert!(waited >= PROOF_MS, "the source had {} ms for its proof", waited);
             prop_assert!(self.witness.probed.is_none(), "the source answered");
         }

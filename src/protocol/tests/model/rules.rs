@@ -268,7 +268,8 @@ impl Turn<'_> {
             .or(self.witness.stop_waits_since);
         let Some(since) = since else { return Err(TestCaseError::fail("no STOP waits for the source")) };
         let gone = source_is_gone(self.before, self.seen);
-        prop_assert!(gone || ms(since, self.now) >= 20_000, "it was not waited for");
+        let silent_ms = self.seen.listening_since.map_or(0, |listening| ms(since.max(listening), self.now));
+        prop_assert!(gone || silent_ms >= 20_000, "it was not waited for");
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Run {
     spec: StatefulMigrationSpec,
     status: StatefulMigrationStatus,
     now: Timestamp,
+    /// Since when the operator hears what is said.
+    listening_since: Option<Timestamp>,
     outcomes: Vec<EffectOutcome>,
     witness: Witness,
     heard: Vec<Reply>,
@@ -46,6 +48,7 @@ impl Run {
             spec,
             status: StatefulMigrationStatus::default(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            listening_since: None,
             outcomes: Vec::new(),
             witness: Witness::default(),
             heard: Vec::new(),
@@ -62,6 +65,8 @@ impl Run {
         let mut seen = self.world.observe();
         seen.outcomes = std::mem::take(&mut self.outcomes);
         step.veil(&mut seen);
+        self.listening_since = seen.listening_since.and(self.listening_since.or(Some(self.now)));
+        seen.listening_since = self.listening_since;
         self.heard.extend(said(&seen.replies));
         self.witness.hear(&self.status, &seen, self.now);
         let decision = decide_as_usual(MIGRATION, &self.spec, &self.status, &seen, self.now);

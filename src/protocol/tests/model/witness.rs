@@ -76,7 +76,9 @@ impl Witness {
     /// Takes in what is observed, as the written status stands.
     pub(super) fn hear(&mut self, before: &StatefulMigrationStatus, seen: &Observation, now: Timestamp) {
         self.probed = None;
-        if !waits_for_proof(before) {
+        // One that said nothing is asked anew.
+        let is_anew = before.abort.as_ref().is_some_and(|abort| abort.silent && abort.asked_at.is_none());
+        if !waits_for_proof(before) || is_anew {
             self.asked = None;
         }
         self.gap_now = false;
