@@ -86,3 +86,24 @@ fn kubelet_access(scenario: &Scenario) -> Result<KubeletAccess, Box<dyn std::err
     let direct = scenario.direct_kubelets.then(api_config).transpose()?;
     Ok(direct.map_or(KubeletAccess::Proxy, |config| KubeletAccess::Direct(Box::new(config))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumped_twice_is_right_when_it_has_jumped_back_twice() {
+        let clock = SkewedClock::default();
+        let is_wrong = || {
+            let before = clock.times_read_wrong();
+            clock.now();
+            clock.times_read_wrong() > before
+        };
+        clock.jump(60_000);
+        clock.jump(60_000);
+        clock.jump(-60_000);
+        assert!(is_wrong());
+        clock.jump(-60_000);
+        assert!(!is_wrong());
+    }
+}

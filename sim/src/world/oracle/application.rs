@@ -93,6 +93,7 @@ mod tests {
     fn what_comes_too_late_is_out_of_order() {
         assert_eq!(applied(&[1, 2, 5, 3, 4]), Some(("Order", "applied a 3-4 after 5".to_owned())));
     }
+
     #[test]
     fn a_process_is_looked_at_once_more_after_its_end() {
         let looked_at = Duration::from_millis(10);
