@@ -59,6 +59,8 @@ pub(super) async fn observe(
         view.replay_end(needs.replay_end),
         when_known(needs.bindings, view.bindings()),
     );
+    let now = context.clock.now();
+    let unowned_since = session.as_ref().and_then(|session| session.unowned_since(primary.as_ref(), now));
     let blind = !heard
         || (needs.rivalry && rivalry.is_none())
         || (needs.source && source.is_none())
@@ -80,6 +82,7 @@ pub(super) async fn observe(
         bindings,
         replies,
         listening_since,
+        unowned_since,
         outcomes,
     };
     Seen { observation, session, blind }

@@ -17,7 +17,7 @@ use crate::{
         rabbitmq::{ManagementUrl, RabbitMq, parse_amqp_url},
     },
     kubernetes::{MigrationRef, secrets},
-    protocol::{EffectFailure, Finding, PendingReply},
+    protocol::{EffectFailure, Finding, PendingReply, QueueView},
 };
 
 /// One migration's.
@@ -28,6 +28,7 @@ pub(super) struct Session {
     pub(super) lane: Arc<dyn Lane>,
     inbox: Mutex<Inbox>,
     tail: Mutex<Option<Arc<StreamTail>>>,
+    unowned_since: Mutex<Option<Timestamp>>,
 }
 
 enum Inbox {
@@ -62,6 +63,13 @@ impl Session {
             Inbox::Open(_, since) => Some(*since),
             Inbox::Closed | Inbox::Deleted => None,
         }
+    }
+
+    /// Since when nobody consumes the primary queue, after another look at it.
+    pub(super) fn unowned_since(&self, primary: Option<&QueueView>, now: Timestamp) -> Option<Timestamp> {
+        let mut since = lock(&self.unowned_since);
+        *since = QueueView::unowned_since(primary, *since, now);
+        *since
     }
 
     /// The replies that wait, oldest first.
@@ -149,7 +157,13 @@ impl Sessions {
         self.forget(&migration.uid);
         let broker = self.broker(context, migration, spec).await?;
         let lane = broker.lane().await.map_err(|error| finding(&error))?;
-        let session = Arc::new(Session { broker, lane, inbox: Mutex::new(inbox), tail: Mutex::default() });
+        let session = Arc::new(Session {
+            broker,
+            lane,
+            inbox: Mutex::new(inbox),
+            tail: Mutex::default(),
+            unowned_since: Mutex::default(),
+        });
         lock(&self.0).sessions.insert(migration.uid.clone(), session.clone());
         Ok(session)
     }

@@ -40,6 +40,9 @@ pub struct Observation {
     /// Since when replies are listened to without a break; `None` while they are not. Who has said nothing before that may
     /// have said it to nobody.
     pub listening_since: Option<Timestamp>,
+    /// Since when every look at the primary queue found nobody consuming it; `None` where the last one found somebody, or
+    /// nothing. See [`QueueView::unowned_since`].
+    pub unowned_since: Option<Timestamp>,
     /// What became of the effects of the last decision.
     pub outcomes: Vec<EffectOutcome>,
 }
@@ -132,6 +135,20 @@ pub enum QueueView {
         /// Consumers.
         consumers: u32,
     },
+}
+
+impl QueueView {
+    /// Since when nobody is known to consume a queue, when it is looked at once more; `before` is what was known until now.
+    pub fn unowned_since(
+        seen: Option<&Self>,
+        before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        match seen {
+            Some(Self::Present { consumers: 0 }) => before.or(Some(now)),
+            Some(Self::Present { .. } | Self::Absent) | None => None,
+        }
+    }
 }
 
 /// A reply that waits for its effect to be recorded.

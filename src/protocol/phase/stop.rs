@@ -11,6 +11,10 @@ use crate::protocol::{Life, QueueView};
 /// heartbeat, after which the broker closes a dead connection by itself, also that of an operator which has heard the answer.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// How long nobody must have consumed `Q` before that counts: a source that left it a moment ago has its `STOPPED` on its way. One
+/// whose broker does not take it for so long gives its connection up.
+const PARTING: Duration = Duration::from_secs(5);
+
 /// Stops the source. True when it is known to be stopped.
 pub(super) fn ensure(draft: &mut Draft<'_>) -> bool {
     if draft.handover().stopped_at.is_some() {
@@ -41,8 +45,12 @@ fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
         return false;
     }
     let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));
-    if !unowned {
-        draft.wake_after(draft.migration.intervals.consumes_again);
+    match draft.seen.unowned_since.filter(|_| unowned) {
+        _ if gone && unowned => true,
+        Some(since) => draft.is_due(since, PARTING),
+        None => {
+            draft.wake_after(draft.migration.intervals.consumes_again);
+            false
+        }
     }
-    unowned
 }

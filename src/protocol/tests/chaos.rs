@@ -153,6 +153,7 @@ fn observation() -> impl Strategy<Value = (Observation, i64, u8)> {
                 replies,
                 // Unknown now and then, and as often behind what was read as ahead of it.
                 listening_since: (ms % 3 != 0).then_some(jiff::Timestamp::UNIX_EPOCH),
+                unowned_since: (ms % 5 != 0).then_some(jiff::Timestamp::UNIX_EPOCH),
                 replay_end: (ms % 4 != 0).then_some(ms.unsigned_abs() % 200),
                 ..Default::default()
             };

@@ -8,7 +8,9 @@ use crate::{
         BrokerKind, BrokerSpec, Phase, SecretKey, StatefulMigrationSpec, StatefulMigrationStatus, TargetSpec,
         TransferSpec,
     },
-    protocol::{Decision, Effect, EffectOutcome, Intervals, Migration, Observation, decide, table},
+    protocol::{
+        Decision, Effect, EffectOutcome, Intervals, Migration, Observation, QueueView, decide, table,
+    },
     registry::report::{ArchiveIdentity, Pushed, TransferReport},
 };
 
@@ -91,6 +93,7 @@ pub(super) struct Script {
     pub(super) status: StatefulMigrationStatus,
     pub(super) now: Timestamp,
     pub(super) effects_done: u64,
+    unowned_since: Option<Timestamp>,
     outcomes: Vec<EffectOutcome>,
     points_of_no_return: u32,
 }
@@ -104,6 +107,7 @@ impl Script {
             status: StatefulMigrationStatus::default(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             effects_done: 0,
+            unowned_since: None,
             outcomes: Vec::new(),
             points_of_no_return: 0,
         }
@@ -113,6 +117,8 @@ impl Script {
     pub(super) fn turn(&mut self, fault: Option<(u64, Fault)>) {
         let mut seen = self.world.observe();
         seen.outcomes = std::mem::take(&mut self.outcomes);
+        self.unowned_since = QueueView::unowned_since(seen.primary.as_ref(), self.unowned_since, self.now);
+        seen.unowned_since = self.unowned_since;
         let (spec, status, intervals) = (&self.spec, &self.status, &self.intervals);
         let migration = Migration { uid: MIGRATION, spec, status, intervals };
         let decision = decide(&migration, &seen, self.now);

@@ -167,6 +167,7 @@ impl World {
             bindings: Some(bindings),
             replies: self.replies.clone(),
             listening_since: Some(Timestamp::UNIX_EPOCH),
+            unowned_since: None,
             outcomes: Vec::new(),
         }
     }

@@ -270,6 +270,8 @@ impl Turn<'_> {
         let gone = source_is_gone(self.before, self.seen);
         let silent_ms = self.seen.listening_since.map_or(0, |listening| ms(since.max(listening), self.now));
         prop_assert!(gone || silent_ms >= 20_000, "it was not waited for");
+        let unowned_ms = self.seen.unowned_since.map_or(0, |unowned| ms(unowned, self.now));
+        prop_assert!(gone || unowned_ms >= 5_000, "it may be about to answer");
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{ConditionStatus, Phase, StatefulMigrationSpec, StatefulMigrationStatus, condition, reason},
     protocol::{
-        Decision, EffectOutcome,
+        Decision, EffectOutcome, QueueView,
         tests::{
             script::decide_as_usual,
             world::{App, MIGRATION, World},
@@ -34,6 +34,8 @@ pub(super) struct Run {
     now: Timestamp,
     /// Since when the operator hears what is said.
     listening_since: Option<Timestamp>,
+    /// Since when it sees nobody consume the queue.
+    unowned_since: Option<Timestamp>,
     outcomes: Vec<EffectOutcome>,
     witness: Witness,
     heard: Vec<Reply>,
@@ -49,6 +51,7 @@ impl Run {
             status: StatefulMigrationStatus::default(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             listening_since: None,
+            unowned_since: None,
             outcomes: Vec::new(),
             witness: Witness::default(),
             heard: Vec::new(),
@@ -67,6 +70,8 @@ impl Run {
         step.veil(&mut seen);
         self.listening_since = seen.listening_since.and(self.listening_since.or(Some(self.now)));
         seen.listening_since = self.listening_since;
+        self.unowned_since = QueueView::unowned_since(seen.primary.as_ref(), self.unowned_since, self.now);
+        seen.unowned_since = self.unowned_since;
         self.heard.extend(said(&seen.replies));
         self.witness.hear(&self.status, &seen, self.now);
         let decision = decide_as_usual(MIGRATION, &self.spec, &self.status, &seen, self.now);
