@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{MessageId, MissingMessages};
+use crate::contract::{MessageId, MissingMessages, SEQ_MAX};
 
 /// The sequence of a producer's first message.
 pub(crate) const FIRST: u64 = 1;
@@ -80,6 +80,21 @@ impl Ledger {
         }
         let track = Track { first: id.seq, through: id.seq, above: BTreeSet::new() };
         self.producers.insert(id.producer.clone(), track);
+        true
+    }
+
+    /// Takes a run that nobody has as contained, so that what follows it is next. False, and nothing is changed, where the
+    /// producer's next message is not in the run; a producer that this ledger does not know begins with its first.
+    pub fn go_past(&mut self, run: &MissingMessages) -> bool {
+        let next = self.producers.get(&run.producer).map_or(FIRST, |track| track.through + 1);
+        if run.last > SEQ_MAX || !(run.first..=run.last).contains(&next) {
+            return false;
+        }
+        let new = || Track { first: FIRST, through: FIRST - 1, above: BTreeSet::new() };
+        let track = self.producers.entry(run.producer.clone()).or_insert_with(new);
+        track.through = run.last;
+        track.above = track.above.split_off(&(run.last + 1));
+        track.absorb();
         true
     }
 
@@ -170,10 +185,15 @@ impl Track {
             return false;
         }
         self.above.insert(seq);
+        self.absorb();
+        true
+    }
+
+    /// What lies above and comes next is part of the run.
+    fn absorb(&mut self) {
         while self.above.remove(&(self.through + 1)) {
             self.through += 1;
         }
-        true
     }
 
     fn len(&self) -> u64 {

@@ -1,5 +1,6 @@
 use ms2m_app::{
     Ledger,
+    contract::MissingMessages,
     engine::{Ram, Role, Stats},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct StateView {
     pub stats: Stats,
     /// Which messages the state contains, as the protocol knows it.
     pub ledger: Ledger,
+    /// What the ledger counts as contained, although the state went on without it: nobody had it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<MissingMessages>,
     /// The service's own state.
     pub state: CounterState,
 }
@@ -35,6 +39,7 @@ pub fn view(ram: &Ram<CounterState>) -> StateView {
         epoch: ram.epoch(),
         stats: ram.stats(),
         ledger: ram.ledger().clone(),
+        passed_over: ram.passed_over().to_vec(),
         state: ram.state().clone(),
     }
 }

@@ -129,6 +129,7 @@ impl<S: Clone + Default> Ram<S> {
             && let Some((tag, message)) = self.line.ahead.remove(&id)
         {
             let arrival = arrival_of(Origin::Primary, tag, &message);
+            self.line.overdue.remove(&id.producer);
             self.sequenced(arrival, id);
             return true;
         }
@@ -243,6 +244,7 @@ impl<S: Clone + Default> Ram<S> {
     pub(super) fn forget_primary(&mut self) {
         self.line.from_primary.clear();
         self.line.ahead.clear();
+        self.line.overdue.clear();
         self.line.sync = None;
     }
 }

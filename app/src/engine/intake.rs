@@ -88,6 +88,7 @@ impl<S> Ram<S> {
         self.line.primary = Subscription::Refused;
         self.line.from_primary.clear();
         self.line.ahead.clear();
+        self.line.overdue.clear();
         self.line.sync = None;
         self.drop_hand_of(Origin::Primary);
     }
@@ -102,6 +103,7 @@ impl<S> Ram<S> {
         }
         self.line.hello_due |= hello_due;
         self.line.progress_due = true;
+        self.pass_over_what_is_overdue();
     }
 
     pub(super) fn say(&mut self, say: Say) {

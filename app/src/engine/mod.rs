@@ -11,6 +11,7 @@ mod apply;
 mod connect;
 mod control;
 mod intake;
+mod overdue;
 mod ram;
 mod step;
 mod target;

@@ -31,6 +31,10 @@ pub struct Ram<S> {
     pub(crate) resumed: Option<u64>,
     /// Outputs of applied messages that were not confirmed: released when `Q` delivers their message.
     pub(crate) held_outputs: BTreeMap<MessageId, Publication>,
+    /// It took over, or is a copy of one that did, where nobody knew what the source had processed.
+    pub(crate) is_unsure: bool,
+    /// What it went on without, because nobody had it.
+    pub(crate) passed_over: Vec<MissingMessages>,
     /// The target's part, in a process that is a copy.
     pub(crate) target: Option<Target>,
     /// What belongs to the current connection, and dies with it.
@@ -105,6 +109,8 @@ pub(crate) struct Line {
     pub(crate) when_granted: Option<super::step::Say>,
     /// Messages whose predecessor is missing, with their tags in `Q`.
     pub(crate) ahead: BTreeMap<MessageId, (u64, Message)>,
+    /// For how many ticks each producer has waited for what is missing.
+    pub(crate) overdue: BTreeMap<String, u32>,
     /// The same of `R`.
     pub(crate) ahead_in_replay: BTreeMap<MessageId, Message>,
     pub(crate) sync: Option<PendingSync>,
@@ -189,6 +195,12 @@ impl<S> Ram<S> {
     /// Which messages the state contains.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What the ledger counts as contained, although the state went on without it: only a dead source had it. In the order in
+    /// which it was given up.
+    pub fn passed_over(&self) -> &[MissingMessages] {
+        &self.passed_over
     }
 
     /// What was counted.

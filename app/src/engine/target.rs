@@ -219,6 +219,8 @@ impl<S> Ram<S> {
             return;
         }
         self.last_epoch = epoch;
+        self.is_unsure |=
+            self.target.as_ref().is_some_and(|target| target.complete == Some(Complete::Unknown));
         self.owner_uid = Some(self.pod_uid.clone());
         self.stopped = None;
         let body = ReplyBody::Switched { session: session.to_owned(), ledger: self.ledger.clone() };

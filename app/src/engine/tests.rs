@@ -1,5 +1,7 @@
 //! What is done in which order.
 
+mod overdue;
+
 use std::time::Duration;
 
 use super::{Arrival, Kind, Origin, Publication, Ram, Role, Step, StepResult};

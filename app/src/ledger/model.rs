@@ -43,6 +43,20 @@ impl Record {
         new
     }
 
+    /// Goes on past a run that nobody has, when its turn has come.
+    fn go_past(&mut self, run: &MissingMessages) -> bool {
+        let id = |seq| MessageId { producer: run.producer.clone(), seq };
+        let first = self.first.get(&run.producer).copied().unwrap_or(1);
+        let next = (first..=SEQ_MAX).find(|seq| !self.applied.contains(&id(*seq)));
+        let Some(next) = next.filter(|next| run.last <= SEQ_MAX && (run.first..=run.last).contains(next))
+        else {
+            return false;
+        };
+        self.first.insert(run.producer.clone(), first);
+        self.applied.extend((next..=run.last).map(id));
+        true
+    }
+
     /// What must come before what is held, below the last of each producer.
     fn awaited(&self) -> BTreeSet<MessageId> {
         let mut awaited = BTreeSet::new();
@@ -82,6 +96,8 @@ enum Act {
     Deliver(usize, MessageId),
     /// Recorded whatever its standing is, as somebody does who only counts.
     Insert(usize, MessageId),
+    /// Nobody has these.
+    GoPast(usize, MissingMessages),
     /// The other process becomes a copy of this one.
     Copy(usize),
     /// Written to the wire and read again.
@@ -97,6 +113,16 @@ fn deliver<T>(
     held: impl Fn(&mut T) -> &mut BTreeSet<MessageId>,
 ) {
     held(process).insert(id.clone());
+    take_due(process, standing, apply, held);
+}
+
+/// Takes what is held and need not wait any more.
+fn take_due<T>(
+    process: &mut T,
+    standing: impl Fn(&T, &MessageId) -> Standing,
+    apply: impl Fn(&mut T, &MessageId) -> bool,
+    held: impl Fn(&mut T) -> &mut BTreeSet<MessageId>,
+) {
     loop {
         let waiting = held(process).clone();
         let due = waiting.iter().find(|id| standing(process, id) != Standing::Ahead).cloned();
@@ -121,9 +147,15 @@ impl ReferenceStateMachine for Sets {
         let (base, which) = (state.base, 0..2_usize);
         let id = (0..PRODUCERS.len(), 0..=SPAN)
             .prop_map(move |(p, seq)| MessageId { producer: PRODUCERS[p].to_owned(), seq: base + seq });
+        let run = (id.clone(), 0..4_u64).prop_map(|(MessageId { producer, seq }, more)| MissingMessages {
+            producer,
+            first: seq,
+            last: seq + more,
+        });
         prop_oneof![
             6 => (which.clone(), id.clone()).prop_map(|(which, id)| Act::Deliver(which, id)),
             4 => (which.clone(), id).prop_map(|(which, id)| Act::Insert(which, id)),
+            2 => (which.clone(), run).prop_map(|(which, run)| Act::GoPast(which, run)),
             1 => which.clone().prop_map(Act::Copy),
             1 => which.prop_map(Act::Reread),
         ]
@@ -138,6 +170,11 @@ impl ReferenceStateMachine for Sets {
             }
             Act::Insert(which, id) => {
                 state.processes[*which].insert(id);
+            }
+            Act::GoPast(which, run) => {
+                let process = &mut state.processes[*which];
+                process.go_past(run);
+                take_due(process, Record::standing, Record::insert, |record| &mut record.held);
             }
             Act::Copy(from) => state.processes[1 - from] = state.processes[*from].clone(),
             Act::Reread(_) => {}
@@ -177,6 +214,17 @@ impl StateMachineTest for Ledgers {
                 let known = ledger.standing(&id) == Standing::Known;
                 assert_eq!(ledger.insert(&id), !known, "{id:?}");
                 assert!(!ledger.insert(&id), "{id:?} is recorded twice");
+            }
+            Act::GoPast(which, run) => {
+                let process = &mut state.processes[which];
+                let known = process.ledger.clone();
+                assert!(process.ledger.go_past(&run) != (process.ledger == known), "{run:?}");
+                take_due(
+                    process,
+                    |process, id| process.ledger.standing(id),
+                    |process, id| process.ledger.insert(id),
+                    |process| &mut process.held,
+                );
             }
             Act::Copy(from) => state.processes[1 - from] = state.processes[from].clone(),
             Act::Reread(which) => {

@@ -61,6 +61,9 @@ fn contradictions(record: &Record, view: &StateView, found: &mut Vec<String>) {
             applied.insert(&MessageId { producer: producer.clone(), seq });
         }
     }
+    for run in &view.passed_over {
+        applied.go_past(run);
+    }
     let named =
         |ranges: Vec<MissingMessages>| ranges.iter().map(comparison::range).collect::<Vec<_>>().join(", ");
     let only_ledger = applied.missing_from(&view.ledger, RANGES_MAX);

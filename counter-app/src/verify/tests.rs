@@ -13,7 +13,8 @@ fn state(applied: &[(&str, u64)]) -> StateView {
         ledger.insert(&id);
     }
     let (role, pod_uid) = (Role::Owner, "uid".to_owned());
-    StateView { role, consumes: true, pod_uid, epoch: 0, stats: Stats::default(), ledger, state }
+    let passed_over = Vec::new();
+    StateView { role, consumes: true, pod_uid, epoch: 0, stats: Stats::default(), ledger, passed_over, state }
 }
 
 fn record(producers: &[(&str, u64)]) -> Record {
@@ -101,4 +102,23 @@ fn reads_well() {
     let mut comparison = compare(&record(&[("a", 6)]), &state(&applied));
     comparison.unconfirmed = 1;
     insta::assert_snapshot!(comparison);
+}
+
+/// What it went on without is lost, and no contradiction, because it says so.
+#[test]
+fn what_a_state_went_on_without_is_lost_and_named() {
+    let mut view = state(&[("a", 1), ("a", 2), ("a", 5)]);
+    let gone = range("a", 3, 4);
+    view.ledger = Ledger::default();
+    for seq in [1, 2] {
+        view.ledger.insert(&MessageId { producer: "a".to_owned(), seq });
+    }
+    assert!(view.ledger.go_past(&gone));
+    view.ledger.insert(&MessageId { producer: "a".to_owned(), seq: 5 });
+    let comparison = compare(&record(&[("a", 5)]), &view);
+    assert_eq!((comparison.lost.as_slice(), comparison.contradictions.len()), (&[gone.clone()][..], 1));
+    view.passed_over.push(gone.clone());
+    let comparison = compare(&record(&[("a", 5)]), &view);
+    assert_eq!(comparison.lost, [gone]);
+    assert!(comparison.contradictions.is_empty(), "{comparison}");
 }

@@ -36,7 +36,7 @@ pub(super) fn named_at_the_end(status: &StatefulMigrationStatus) -> Option<&'sta
         .then_some("messages went past the replay queue, and what was read after the handover showed which")
 }
 
-/// What is lost and not named at the end of such a migration: neither that nor something before it, which it waits for.
+/// What is lost and not named at the end of such a migration. What follows a gap is not lost by it: the new owner goes on.
 pub(super) fn unnamed<'a>(
     status: &StatefulMigrationStatus,
     lost: &'a [MissingMessages],
@@ -44,7 +44,7 @@ pub(super) fn unnamed<'a>(
     named_at_the_end(status)?;
     let named = &status.handover.as_ref()?.missing;
     let covers = |gap: &MissingMessages, lost: &MissingMessages| {
-        gap.producer == lost.producer && gap.first <= lost.first
+        gap.producer == lost.producer && gap.first <= lost.first && lost.last <= gap.last
     };
     lost.iter().find(|lost| !named.iter().any(|gap| covers(gap, lost)))
 }
