@@ -14,7 +14,7 @@ use self::line::{Line, LineError};
 pub use self::ram_cell::RamCell;
 use crate::{
     Handler, IdentitySource,
-    engine::Step,
+    engine::{PATIENCE_TICKS, Step},
     io::{Dial, Entropy},
 };
 
@@ -24,6 +24,8 @@ const RECONNECT: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_millis(200);
 /// Every how many ticks `HELLO` is due again.
 const HELLO_TICKS: u32 = 5;
+// The engine counts in ticks what docs/app-contract.md says in seconds.
+const _: () = assert!(TICK.saturating_mul(PATIENCE_TICKS).as_secs() == 30);
 
 /// What a [`Consumer`] connects to.
 #[derive(Clone, Debug)]

@@ -239,14 +239,6 @@ impl<S: Clone + Default> Ram<S> {
     pub(super) fn acked(&mut self) {
         self.line.in_hand = None;
     }
-
-    /// What was prefetched of `Q` returns to it with the channel.
-    pub(super) fn forget_primary(&mut self) {
-        self.line.from_primary.clear();
-        self.line.ahead.clear();
-        self.line.overdue.clear();
-        self.line.sync = None;
-    }
 }
 
 /// An output that a broker can be given: one whose names are too long would be refused each time.

@@ -86,11 +86,16 @@ impl<S> Ram<S> {
     /// The broker took the primary queue's consumer away; it may be had again.
     pub fn primary_cancelled(&mut self) {
         self.line.primary = Subscription::Refused;
+        self.forget_primary();
+        self.drop_hand_of(Origin::Primary);
+    }
+
+    /// What was prefetched of `Q` returns to it with the channel.
+    pub(super) fn forget_primary(&mut self) {
         self.line.from_primary.clear();
         self.line.ahead.clear();
         self.line.overdue.clear();
         self.line.sync = None;
-        self.drop_hand_of(Origin::Primary);
     }
 
     /// Time passes: what was refused is tried again, what is said periodically is due.

@@ -22,5 +22,6 @@ mod tests;
 
 pub use connect::ENV_RESTORE;
 pub use intake::{Arrival, Kind, Origin};
+pub(crate) use overdue::PATIENCE_TICKS;
 pub use ram::{Ram, Role, Stats};
 pub use step::{Publication, Step, StepResult};

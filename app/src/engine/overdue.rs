@@ -5,7 +5,7 @@ use crate::contract::MissingMessages;
 
 /// How many ticks, a fifth of a second each, a predecessor is waited for: the thirty seconds that the operator waits, too, and
 /// longer than a broker takes to give back what a dead connection has not acked.
-pub(super) const PATIENCE_TICKS: u32 = 150;
+pub(crate) const PATIENCE_TICKS: u32 = 150;
 
 impl<S> Ram<S> {
     /// Takes what keeps a producer away for so long as contained, so that what was set aside behind it is due.

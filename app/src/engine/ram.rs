@@ -109,10 +109,10 @@ pub(crate) struct Line {
     pub(crate) when_granted: Option<super::step::Say>,
     /// Messages whose predecessor is missing, with their tags in `Q`.
     pub(crate) ahead: BTreeMap<MessageId, (u64, Message)>,
-    /// For how many ticks each producer has waited for what is missing.
-    pub(crate) overdue: BTreeMap<String, u32>,
     /// The same of `R`.
     pub(crate) ahead_in_replay: BTreeMap<MessageId, Message>,
+    /// For how many ticks each producer of what is `ahead` has waited for what is missing.
+    pub(crate) overdue: BTreeMap<String, u32>,
     pub(crate) sync: Option<PendingSync>,
     pub(crate) in_hand: Option<InHand>,
 }

@@ -44,17 +44,16 @@ impl Record {
     }
 
     /// Goes on past a run that nobody has, when its turn has come.
-    fn go_past(&mut self, run: &MissingMessages) -> bool {
+    fn go_past(&mut self, run: &MissingMessages) {
         let id = |seq| MessageId { producer: run.producer.clone(), seq };
         let first = self.first.get(&run.producer).copied().unwrap_or(1);
         let next = (first..=SEQ_MAX).find(|seq| !self.applied.contains(&id(*seq)));
         let Some(next) = next.filter(|next| run.last <= SEQ_MAX && (run.first..=run.last).contains(next))
         else {
-            return false;
+            return;
         };
         self.first.insert(run.producer.clone(), first);
         self.applied.extend((next..=run.last).map(id));
-        true
     }
 
     /// What must come before what is held, below the last of each producer.

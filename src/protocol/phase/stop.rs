@@ -45,8 +45,10 @@ fn is_silent_and_unowned(draft: &mut Draft<'_>, first: Timestamp) -> bool {
         return false;
     }
     let unowned = matches!(draft.seen.primary, Some(QueueView::Present { consumers: 0 }));
+    if unowned && (gone || seeded_bug::is(SeededBug::TakeAbsenceForSilence)) {
+        return true;
+    }
     match draft.seen.unowned_since.filter(|_| unowned) {
-        _ if unowned && (gone || seeded_bug::is(SeededBug::TakeAbsenceForSilence)) => true,
         Some(since) => draft.is_due(since, PARTING),
         None => {
             draft.wake_after(draft.migration.intervals.consumes_again);

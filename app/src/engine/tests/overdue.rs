@@ -1,12 +1,12 @@
 //! A new owner whose source is dead goes on past what nobody has.
 
 use super::{
-    MessageId, MissingMessages, Origin, Ram, Step, end, message, owner_of_a_dead_sources_state, run,
-    target_that_knows,
+    Arrival, CONTRACT_VERSION, Kind, Marker, MessageId, MissingMessages, Origin, Ram, Step, end, message,
+    owner_of_a_dead_sources_state, run, target_that_knows,
 };
 use crate::{
     contract::{CommandBody, ReplyBody},
-    engine::{Role, overdue::PATIENCE_TICKS},
+    engine::{PATIENCE_TICKS, Role},
 };
 
 fn of_p(first: u64, last: u64) -> MissingMessages {
@@ -31,7 +31,7 @@ fn wait(ram: &mut Ram<u64>, ticks: u32) -> Vec<u64> {
     steps.iter().filter_map(acked).collect()
 }
 
-/// The same, when the operator has deleted the replay queue.
+/// It owns the queue of a dead source, and the operator has deleted the replay queue.
 fn owner_that_has_read_everything() -> Ram<u64> {
     let mut ram = owner_of_a_dead_sources_state();
     ram.replay_gone();
@@ -115,6 +115,39 @@ fn nothing_is_passed_over_by_an_owner_whose_source_said_what_it_had() {
     deliver(&mut ram, "p", 4);
     assert!(wait(&mut ram, 3 * PATIENCE_TICKS).is_empty());
     assert!(!ram.ledger().contains(&MessageId { producer: "p".to_owned(), seq: 4 }));
+}
+
+/// Moved once more, by a source that says what it has: its producers may have been silent until now.
+#[test]
+fn a_copy_of_a_state_that_was_unsure_goes_on_too() {
+    let mut ram = owner_that_has_read_everything();
+    let session = || "session-3".to_owned();
+    ram.connected("pod-c", "orders", &session());
+    run(&mut ram);
+    super::command(
+        &mut ram,
+        5,
+        CommandBody::StartReplay { session: session(), replay_queue: "r2".to_owned() },
+    );
+    run(&mut ram);
+    let end = Marker::End {
+        version: CONTRACT_VERSION,
+        migration: "m".to_owned(),
+        epoch: 1,
+        session: session(),
+        round: 1,
+    };
+    ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 60, "", 0) });
+    let ledger = Some(ram.ledger().clone());
+    super::command(&mut ram, 6, CommandBody::EndReplay { session: session(), ledger });
+    run(&mut ram);
+    super::command(&mut ram, 7, CommandBody::TakeOver { session: session() });
+    run(&mut ram);
+    ram.replay_gone();
+    assert_eq!((ram.role(), ram.pod_uid()), (Role::Owner, "pod-c"));
+    deliver(&mut ram, "p", 4);
+    assert!(wait(&mut ram, PATIENCE_TICKS - 1).is_empty());
+    assert_eq!(wait(&mut ram, 1), [4]);
 }
 
 /// What was prefetched is delivered again on the next connection, and waited for from there.
