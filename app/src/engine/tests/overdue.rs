@@ -39,6 +39,16 @@ fn owner_that_has_read_everything() -> Ram<u64> {
     ram
 }
 
+/// It has read to the end, its source said that it had the same, and the operator has deleted the replay queue.
+fn own_what_the_source_said_it_had(ram: &mut Ram<u64>, next_command: u64, session: String) {
+    let ledger = Some(ram.ledger().clone());
+    super::command(ram, next_command, CommandBody::EndReplay { session: session.clone(), ledger });
+    run(ram);
+    super::command(ram, next_command + 1, CommandBody::TakeOver { session });
+    run(ram);
+    ram.replay_gone();
+}
+
 /// Found by seed 6580: with a prefetch of 1 it took nothing more of anybody.
 #[test]
 fn what_waits_for_what_a_dead_source_had_is_applied_in_order_in_the_end() {
@@ -105,12 +115,7 @@ fn nothing_is_passed_over_by_an_owner_whose_source_said_what_it_had() {
     let session = || "session-2".to_owned();
     let mut ram = target_that_knows(&[("p", 1)]);
     ram.delivered(end(11, 1));
-    let ledger = Some(ram.ledger().clone());
-    super::command(&mut ram, 3, CommandBody::EndReplay { session: session(), ledger });
-    run(&mut ram);
-    super::command(&mut ram, 4, CommandBody::TakeOver { session: session() });
-    run(&mut ram);
-    ram.replay_gone();
+    own_what_the_source_said_it_had(&mut ram, 3, session());
     assert_eq!(ram.role(), Role::Owner);
     deliver(&mut ram, "p", 4);
     assert!(wait(&mut ram, 3 * PATIENCE_TICKS).is_empty());
@@ -138,12 +143,7 @@ fn a_copy_of_a_state_that_was_unsure_goes_on_too() {
         round: 1,
     };
     ram.delivered(Arrival { kind: Kind::Marker(end), ..message(Origin::Replay, 60, "", 0) });
-    let ledger = Some(ram.ledger().clone());
-    super::command(&mut ram, 6, CommandBody::EndReplay { session: session(), ledger });
-    run(&mut ram);
-    super::command(&mut ram, 7, CommandBody::TakeOver { session: session() });
-    run(&mut ram);
-    ram.replay_gone();
+    own_what_the_source_said_it_had(&mut ram, 6, session());
     assert_eq!((ram.role(), ram.pod_uid()), (Role::Owner, "pod-c"));
     deliver(&mut ram, "p", 4);
     assert!(wait(&mut ram, PATIENCE_TICKS - 1).is_empty());
