@@ -3,15 +3,15 @@ use serde_json::{Value, json};
 
 use super::MANAGER;
 use crate::apiserver::{
-    conditions::{is_ready, set_condition},
+    conditions::{is_ready, readiness, set_condition},
     object::meta,
     store::{Key, Store},
 };
 
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 
-/// Marks nodes whose kubelet has let its lease run out, and their pods, as not ready. A node without a lease is left
-/// alone: a fixture has none.
+/// Marks nodes whose kubelet has let its lease run out as unknown, also those that it had said are not ready, and the pods of
+/// those that were as not ready. A node without a lease is left alone: a fixture has none.
 pub(super) fn give_up_silent(store: &mut Store, since: Timestamp) {
     let now = store.now();
     let silent: Vec<String> = store
@@ -27,9 +27,11 @@ pub(super) fn give_up_silent(store: &mut Store, since: Timestamp) {
             namespace: String::new(),
             name: name.clone(),
         };
-        if !store.get(&key).is_some_and(|node| is_ready(node)) {
-            continue;
-        }
+        let was_ready = match store.get(&key).and_then(|node| readiness(node)) {
+            Some("True") => true,
+            Some("False") => false,
+            _ => continue,
+        };
         let stamp = store.stamp();
         store.rewrite(&key, MANAGER, "status", |node| {
             set_condition(
@@ -43,7 +45,9 @@ pub(super) fn give_up_silent(store: &mut Store, since: Timestamp) {
                 }),
             );
         });
-        give_up_pods(store, &name);
+        if was_ready {
+            give_up_pods(store, &name);
+        }
     }
 }
 

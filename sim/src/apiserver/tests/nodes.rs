@@ -42,12 +42,17 @@ async fn register(server: &ApiServer, name: &str) {
 
 /// The kubelet is back.
 async fn come_back(server: &ApiServer, name: &str) {
+    report(server, name, "True").await;
+}
+
+/// The kubelet says whether its node is ready.
+async fn report(server: &ApiServer, name: &str, ready: &str) {
     let leases: Api<Lease> = Api::namespaced(client(server), "kube-node-lease");
     let renewed = server.lock().store.now().to_string();
     let renewal = Patch::Merge(json!({ "spec": { "renewTime": renewed } }));
     leases.patch(name, &PatchParams::default(), &renewal).await.unwrap();
     let nodes: Api<Node> = Api::all(client(server));
-    let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
+    let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": ready }] } });
     nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
 }
 
@@ -120,6 +125,41 @@ async fn pods_are_evicted_from_a_silent_node_when_they_tolerate_that_no_longer()
     assert!(conditions.as_array().unwrap().iter().any(is_why), "{conditions}");
     pass(3_600).await;
     assert!(is_going(&server, "usual"), "nobody is there to say that it has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_evicted_from_a_node_whose_kubelet_says_that_it_is_not_ready() {
+    let server = server();
+    register(&server, "node-a").await;
+    let for_30_s = |taint: &str| {
+        json!([{
+            "key": format!("node.kubernetes.io/{taint}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30,
+        }])
+    };
+    for (name, tolerations) in [("usual", for_30_s("unreachable")), ("hasty", for_30_s("not-ready"))] {
+        server.create(pod(name, Some("node-a"), &tolerations)).unwrap();
+    }
+    report(&server, "node-a", "False").await;
+    eventually("it is marked", || (!taints(&server, "node-a").is_empty()).then_some(())).await;
+    let not_ready = "node.kubernetes.io/not-ready";
+    let marked = [format!("{not_ready}:NoSchedule"), format!("{not_ready}:NoExecute")];
+    assert_eq!(taints(&server, "node-a"), marked);
+    let going = || ["usual", "hasty"].map(|name| is_going(&server, name));
+    pass(25).await;
+    assert_eq!(going(), [false, false]);
+    report(&server, "node-a", "False").await;
+    pass(10).await;
+    assert_eq!(going(), [false, true]);
+    assert_eq!(taints(&server, "node-a"), marked, "it has not fallen silent");
+
+    // Now it does.
+    pass(LEASE_S).await;
+    let unreachable = taints(&server, "node-a");
+    assert!(
+        unreachable.iter().all(|taint| taint.starts_with("node.kubernetes.io/unreachable:")),
+        "{unreachable:?}"
+    );
+    assert_eq!(unreachable.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
