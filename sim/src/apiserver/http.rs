@@ -6,6 +6,8 @@ use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
+use kube::Resource as _;
+use ms2m::api::StatefulMigration;
 use ms2m_app::io::Stream;
 use serde_json::{Value, json};
 
@@ -170,6 +172,8 @@ fn execute(
         };
         record.changed = state.store.version() != before;
         state.encounters.gone += u64::from(record.code == 410);
+        let is_status = record.subresource == "status" && record.group == StatefulMigration::group(&());
+        state.encounters.conflicts += u64::from(record.code == 409 && is_status);
         if let (true, Verb::Create, Ok(reply)) = (record.name.is_empty(), request.verb, &result) {
             meta(&reply.body, "name").clone_into(&mut record.name);
         }

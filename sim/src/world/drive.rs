@@ -311,8 +311,7 @@ impl Drive {
     /// Rare points that only show when a migration is over.
     pub(super) fn reach_at_the_end_of(&mut self, index: usize) {
         let party = &self.parties[index];
-        let writes = self.cluster.api.log_of_writes();
-        let conflict = writes.iter().any(|write| write.code == 409 && write.subresource == "status");
+        let conflict = self.cluster.api.encounters().conflicts > 0;
         self.reached.reach_if(conflict, "status written in conflict");
         let blind = self.cluster.api.blind_watches(USER_AGENT) > 0;
         self.reached.reach_if(blind, "watch resumed at a server that is behind");

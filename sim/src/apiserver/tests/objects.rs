@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::world::{client, server, status};
+use crate::apiserver::{Fault, FaultEffect, RequestMatch};
 
 pub(super) fn from<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
@@ -139,7 +140,8 @@ async fn status_is_written_through_its_subresource_only_and_does_not_count_as_a_
 
 #[tokio::test(start_paused = true)]
 async fn a_status_update_is_a_compare_and_swap_when_it_names_a_version() {
-    let migrations = migrations(client(&server()));
+    let server = server();
+    let migrations = migrations(client(&server));
     let created = migrations.create(&PostParams::default(), &migration("a")).await.unwrap();
     let patch = |phase: &str| {
         Patch::Merge(json!({
@@ -153,8 +155,15 @@ async fn a_status_update_is_a_compare_and_swap_when_it_names_a_version() {
 
     let mut replacement = created.clone();
     replacement.data["status"] = json!({ "phase": "Failed" });
-    let lost = migrations.replace_status("move", &PostParams::default(), &replacement).await;
-    assert_eq!(status(&lost.unwrap_err()).code, 409);
+    let replace = async || migrations.replace_status("move", &PostParams::default(), &replacement).await;
+    assert_eq!(status(&replace().await.unwrap_err()).code, 409);
+    assert_eq!(server.encounters().conflicts, 2);
+
+    let on = RequestMatch::default().writes().of("statefulmigrations").subresource("status");
+    let effect = FaultEffect::Refuse { code: 409, retry_after_s: None };
+    server.inject(Fault { on, skip: 0, times: 1, effect });
+    assert_eq!(status(&replace().await.unwrap_err()).code, 409);
+    assert_eq!(server.encounters().conflicts, 2, "that one is no conflict, but a fault that says so");
 }
 
 #[tokio::test(start_paused = true)]
