@@ -25,7 +25,7 @@ use crate::{
     determinism::reexec_without_aslr,
     explore::{
         Child, Class, INTERRUPTED, Matrix, Part, Pool, Shrink, Sweep, Watched, end_with_parent, explain,
-        is_supervised, supervise,
+        is_supervised, save_plan, supervise,
     },
     plan::{FaultKind, Plan},
     report::{Failure, Style, html, render},
@@ -90,6 +90,16 @@ struct RunArgs {
     /// Write the run as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+/// Where the plans of failures go.
+#[derive(Args)]
+struct Kept {
+    /// Folder for the plans of failures
+    #[arg(long, value_name = "FOLDER", default_value = "target/sim/failures")]
+    failures: PathBuf,
 }
 
 #[derive(Args)]
@@ -106,9 +116,8 @@ struct SweepArgs {
     /// Write the summary as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Folder for the plans of failures
-    #[arg(long, default_value = "target/sim/failures")]
-    failures: PathBuf,
+    #[command(flatten)]
+    kept: Kept,
 }
 
 #[derive(Args)]
@@ -128,6 +137,8 @@ struct MatrixArgs {
     /// Write the table as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
     /// How many runs beside each other; as many as processors where it is left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -155,7 +166,7 @@ pub fn main() -> ExitCode {
     // Addresses decide the order of some hash maps in libraries; a run must not depend on them.
     reexec_without_aslr();
     let result = match task.reproduced_with() {
-        Some(command) if !is_supervised() => watched(&command),
+        Some(command) if !is_supervised() => task.watched(&command),
         _ => task.run(),
     };
     match result {
@@ -177,6 +188,25 @@ impl Task {
         }
     }
 
+    /// Does it in a process of its own, whose crash is one result among others. Whatever fails leaves its plan.
+    fn watched(&self, command: &str) -> anyhow::Result<u8> {
+        let watched = supervise().context("the run cannot be started")?;
+        if !matches!(watched, Watched::Ended(_)) {
+            eprintln!("error: {watched}\n  REPRODUCE WITH: {command}");
+        }
+        let code = watched.code();
+        let failed = [Class::Safety, Class::Liveness, Class::Crash].iter().any(|class| class.code() == code);
+        match self {
+            Self::Run(args) if failed && !args.shape.is_saved() => {
+                let plan = args.shape.plan()?;
+                let name = format!("run-{}", plan.scenario.seed);
+                eprintln!("  plan: {}", save_plan(&args.kept.failures, &name, &plan));
+            }
+            _ => {}
+        }
+        Ok(code)
+    }
+
     /// Does it; the exit code.
     fn run(self) -> anyhow::Result<u8> {
         if is_supervised() {
@@ -196,15 +226,6 @@ impl Task {
             Self::Mistakes => print(&lists::mistakes()).map(|()| 0),
         }
     }
-}
-
-/// Runs in a process of its own, whose crash is one result among others.
-fn watched(command: &str) -> anyhow::Result<u8> {
-    let watched = supervise().context("the run cannot be started")?;
-    if !matches!(watched, Watched::Ended(_)) {
-        eprintln!("error: {watched}\n  REPRODUCE WITH: {command}");
-    }
-    Ok(watched.code())
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
@@ -274,7 +295,7 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     if let Some(file) = &args.report {
         write(file, &matrix.html(&matrix_command(args))?)?;
     }
-    let broken = matrix.broken();
+    let broken = matrix.save_broken(&args.kept.failures);
     for cell in &broken {
         println!("BROKEN {cell}");
     }
@@ -334,7 +355,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         seeds: args.seeds.clone().unwrap_or(Sweep::ALL),
         pool: Pool::new(args.jobs.map(usize::from)),
         time: args.time,
-        failures: args.failures.clone(),
+        failures: args.kept.failures.clone(),
         interrupt: Arc::default(),
     };
     can_be_written(args.report.as_deref())?;

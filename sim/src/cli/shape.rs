@@ -58,6 +58,11 @@ impl Shape {
         }
     }
 
+    /// Whether it is a plan in a file, and nothing else.
+    pub(super) fn is_saved(&self) -> bool {
+        self.plan.is_some() && self.fault.is_empty()
+    }
+
     /// The command line that runs it.
     pub(super) fn command(&self) -> String {
         let words = self.words(self.seed).into_iter().map(|word| format!(" {}", word.replacen('=', " ", 1)));

@@ -6,6 +6,7 @@
 //!   supervise      the same for a person: its output goes on, and a crash or a hang becomes an exit code
 //!   orphan         a run whose parent is gone ends
 //!   sweep          many seeds, beside each other
+//!   failures       the plans of what failed
 //!   determinism    the same plan twice, and the first line that differs
 //!   matrix         every fault at every step
 //!   shrink         a plan that breaks something, made as small as possible
@@ -18,6 +19,7 @@ mod child;
 mod determinism;
 mod explain;
 mod failed;
+mod failures;
 mod kept;
 mod matrix;
 mod mutants;
@@ -33,6 +35,7 @@ pub use child::{Broken, Child, Class, Outcome};
 pub use determinism::{Comparison, compare_twice};
 pub use explain::explain;
 pub use failed::Failed;
+pub use failures::save_plan;
 pub use kept::{Check, check};
 pub use matrix::{Matrix, Part};
 pub use mutants::{Catch, Hunt, build_seeded, hunt};

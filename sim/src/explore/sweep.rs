@@ -12,7 +12,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Class, Failed, Outcome, Pool};
+use super::{Class, Failed, Outcome, Pool, save_plan};
 use crate::{determinism::wall_clock, plan::Plan, world::STRUCK_BY};
 
 /// So many runs reach every rare path.
@@ -111,13 +111,6 @@ impl Sweep {
     /// What came of a run that broke something; its plan is saved.
     fn failure(&self, seed: u64, outcome: Outcome) -> Failed {
         let plan = Plan::random(seed);
-        let file = self.failures.join(format!("seed-{seed}.json"));
-        let saved = std::fs::create_dir_all(&self.failures)
-            .and_then(|()| std::fs::write(&file, plan.to_json()))
-            .map_or_else(
-                |error| format!("(its plan could not be saved: {error})"),
-                |()| file.display().to_string(),
-            );
         Failed {
             seed,
             class: outcome.class,
@@ -125,7 +118,7 @@ impl Sweep {
             complaint: outcome.complaint,
             migrations: plan.scenario.workloads.len(),
             faults: plan.faults.iter().map(ToString::to_string).collect(),
-            plan: saved,
+            plan: save_plan(&self.failures, &format!("seed-{seed}"), &plan),
         }
     }
 

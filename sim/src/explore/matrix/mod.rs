@@ -22,7 +22,7 @@ use std::{
 use indicatif::ProgressBar;
 
 use self::column::Column;
-use super::{Child, Class, Outcome, Pool};
+use super::{Child, Class, Outcome, Pool, save_plan};
 use crate::plan::{FaultKind, Plan, Scenario};
 
 /// What came of a fault at a step.
@@ -135,15 +135,24 @@ impl Matrix {
         self.rows.is_empty()
     }
 
-    /// The cells that are broken: kind, column, why, and the command that does it again.
-    pub fn broken(&self) -> Vec<String> {
-        let broken = self.cells().filter(|(.., cell)| cell.letter == '!');
-        let told = broken.map(|(kind, column, cell)| {
-            let plan = kind.parse().map(|kind| column.plan(kind));
-            let again = plan.map(|plan| command(&plan)).unwrap_or_default();
-            format!("{kind}@{column}: {}\n  REPRODUCE WITH: {again}", cell.reason)
+    /// The cells that are broken: kind, column, why, the command that does it again, and the plan, which is saved in a folder.
+    pub fn save_broken(&self, failures: &Path) -> Vec<String> {
+        let told = self.broken().map(|(kind, column, cell)| {
+            let again = kind.parse().map_or_else(
+                |_| String::new(),
+                |fault| {
+                    let plan = column.plan(fault);
+                    let saved = save_plan(failures, &format!("cell-{kind}@{column}"), &plan);
+                    format!("\n  REPRODUCE WITH: {}   plan: {saved}", command(&plan))
+                },
+            );
+            format!("{kind}@{column}: {}{again}", cell.reason)
         });
         told.collect()
+    }
+
+    fn broken(&self) -> impl Iterator<Item = (&str, Column, &Cell)> {
+        self.cells().filter(|(.., cell)| cell.letter == '!')
     }
 
     fn cells(&self) -> impl Iterator<Item = (&str, Column, &Cell)> {

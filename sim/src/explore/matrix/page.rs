@@ -45,7 +45,7 @@ impl Matrix {
         });
         let rows = self.rows.iter().map(|(kind, cells)| row(kind, cells, &columns));
         let data = Data { columns: heads.collect(), rows: rows.collect() };
-        let broken = self.broken().len();
+        let broken = self.broken().count();
         let page = Page {
             subject: Subject::Matrix,
             title: "Every fault at every step".to_owned(),

@@ -169,7 +169,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::plan::FaultKind;
+    use crate::plan::{FaultKind, Plan};
 
     fn matrix() -> Matrix {
         let cell = |letter, reason: &str| Cell { letter, reason: reason.to_owned() };
@@ -200,8 +200,17 @@ mod tests {
     #[test]
     fn a_table_reads_well() {
         insta::assert_snapshot!(matrix().render());
+    }
+
+    #[test]
+    fn a_broken_cell_is_told_with_what_does_it_again_and_its_plan_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let told = matrix().save_broken(folder.path());
+        let plan = folder.path().join("cell-cancel@Mirroring.json");
         let again = "REPRODUCE WITH: cargo sim run --seed 7 --fault cancel@Mirroring";
-        assert_eq!(matrix().broken(), [format!("cancel@Mirroring: NoLoss: 3 lost\n  {again}")]);
+        assert_eq!(told, [format!("cancel@Mirroring: NoLoss: 3 lost\n  {again}   plan: {}", plan.display())]);
+        let column: Column = "Mirroring".parse().expect("it is one");
+        assert_eq!(Plan::load(&plan).expect("it is saved"), column.plan(FaultKind::Cancel));
     }
 
     #[test]
@@ -216,7 +225,7 @@ mod tests {
         let committed = include_str!("../../../matrix.txt");
         let matrix = Matrix::parse(committed).expect("it can be read");
         assert_eq!(matrix.render(), committed);
-        assert_eq!(matrix.broken(), [""; 0]);
+        assert_eq!(matrix.broken().count(), 0);
         assert!(matrix.rows.values().all(|row| row.len() == Column::all().len()), "a cell is missing");
         let kinds: BTreeSet<String> = FaultKind::all().iter().map(ToString::to_string).collect();
         let rows: BTreeSet<String> = matrix.rows.keys().map(ToString::to_string).collect();
