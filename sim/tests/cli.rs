@@ -85,7 +85,7 @@ fn a_run_that_dies_ends_with_4_and_how_to_do_it_again_and_its_plan_is_kept() {
     let (code, out, complaint) = heard(&supervisor.wait_with_output().unwrap());
     assert_eq!((code, out.as_str()), (Some(4), ""), "{complaint}");
     assert!(complaint.contains("error: the run crashed (signal: 9"), "{complaint}");
-    let file = folder.path().join("run-5.json");
+    let file = folder.path().join("run-seed-5-rate-2000-producers-3.json");
     let again = "REPRODUCE WITH: cargo sim run --seed 5 --rate 2000 --producers 3";
     assert!(complaint.ends_with(&format!("{again}\n  plan: {}\n", file.display())), "{complaint}");
     assert_eq!(Plan::load(&file).unwrap(), Plan::from(Scenario::new(5).at_rate(2_000.0, 3)));

@@ -91,15 +91,14 @@ struct RunArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    kept: Kept,
+    failures: Failures,
 }
 
-/// Where the plans of failures go.
 #[derive(Args)]
-struct Kept {
+struct Failures {
     /// Folder for the plans of failures
-    #[arg(long, value_name = "FOLDER", default_value = "target/sim/failures")]
-    failures: PathBuf,
+    #[arg(long = "failures", value_name = "FOLDER", default_value = "target/sim/failures")]
+    folder: PathBuf,
 }
 
 #[derive(Args)]
@@ -117,7 +116,7 @@ struct SweepArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    kept: Kept,
+    failures: Failures,
 }
 
 #[derive(Args)]
@@ -138,7 +137,7 @@ struct MatrixArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    kept: Kept,
+    failures: Failures,
     /// How many runs beside each other; as many as processors where it is left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -188,7 +187,7 @@ impl Task {
         }
     }
 
-    /// Does it in a process of its own, whose crash is one result among others. Whatever fails leaves its plan.
+    /// Does it in a process of its own, whose crash is one result among others. A run that fails leaves its plan.
     fn watched(&self, command: &str) -> anyhow::Result<u8> {
         let watched = supervise().context("the run cannot be started")?;
         if !matches!(watched, Watched::Ended(_)) {
@@ -196,13 +195,12 @@ impl Task {
         }
         let code = watched.code();
         let failed = [Class::Safety, Class::Liveness, Class::Crash].iter().any(|class| class.code() == code);
-        match self {
-            Self::Run(args) if failed && !args.shape.is_saved() => {
-                let plan = args.shape.plan()?;
-                let name = format!("run-{}", plan.scenario.seed);
-                eprintln!("  plan: {}", save_plan(&args.kept.failures, &name, &plan));
-            }
-            _ => {}
+        if let Self::Run(args) = self
+            && failed
+            && !args.shape.is_saved()
+        {
+            let plan = args.shape.plan()?;
+            eprintln!("  plan: {}", save_plan(&args.failures.folder, &args.shape.name(), &plan));
         }
         Ok(code)
     }
@@ -295,7 +293,7 @@ fn matrix(args: &MatrixArgs) -> anyhow::Result<u8> {
     if let Some(file) = &args.report {
         write(file, &matrix.html(&matrix_command(args))?)?;
     }
-    let broken = matrix.save_broken(&args.kept.failures);
+    let broken = matrix.save_broken(&args.failures.folder);
     for cell in &broken {
         println!("BROKEN {cell}");
     }
@@ -355,7 +353,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<u8> {
         seeds: args.seeds.clone().unwrap_or(Sweep::ALL),
         pool: Pool::new(args.jobs.map(usize::from)),
         time: args.time,
-        failures: args.kept.failures.clone(),
+        failures: args.failures.folder.clone(),
         interrupt: Arc::default(),
     };
     can_be_written(args.report.as_deref())?;

@@ -69,6 +69,13 @@ impl Shape {
         std::iter::once("cargo sim run".to_owned()).chain(words).collect()
     }
 
+    /// The name of its plan where it fails: another for whatever else is run, so that no failure takes the place of another.
+    pub(super) fn name(&self) -> String {
+        let words = self.words(self.seed);
+        let words = words.iter().map(|word| word.trim_start_matches('-'));
+        std::iter::once("run").chain(words).collect::<Vec<_>>().join("-")
+    }
+
     /// The arguments that make a process of its own run it, with another seed unless a plan is named, which has its own.
     pub(super) fn args(&self, seed: u64) -> Vec<OsString> {
         self.words(seed).into_iter().map(OsString::from).collect()
@@ -108,6 +115,18 @@ mod tests {
     struct Line {
         #[command(flatten)]
         shape: Shape,
+    }
+
+    #[test]
+    fn what_is_another_run_has_another_name() {
+        let name = |line: &[&str]| {
+            let line = Line::parse_from(std::iter::once("sim").chain(line.iter().copied()));
+            line.shape.name()
+        };
+        assert_eq!(name(&["--random", "--seed", "3"]), "run-seed=3-random");
+        let (one, other) = (name(&["--fault", "cancel@Pending"]), name(&["--fault", "cancel@Replaying"]));
+        assert_eq!(one, "run-seed=0-rate=10-producers=3-fault=cancel@Pending");
+        assert_ne!(one, other);
     }
 
     #[test]
